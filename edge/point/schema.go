@@ -1,0 +1,133 @@
+package point
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// SchemaID names a schema by its content: the first 8 bytes of SHA-256 over
+// its canonical form.
+type SchemaID [8]byte
+
+// String returns the id in hexadecimal.
+func (id SchemaID) String() string { return hex.EncodeToString(id[:]) }
+
+// Scale turns raw into engineering values: raw*Factor + Offset.
+type Scale struct{ Factor, Offset float64 }
+
+// NoScale is the scale of a value that needs none.
+var NoScale = Scale{Factor: 1}
+
+// Column is one point of a schema as it was configured at that time.
+type Column struct {
+	ID          ID
+	Tag         string // at most 255 bytes, as all the texts here
+	Description string
+	Unit        string // engineering unit, "" for none
+	Type        Type
+	Scale       Scale
+	Decimals    int8 // digits shown after the point; -1 as many as needed
+}
+
+// Value returns the engineering value of raw bits.
+func (c *Column) Value(raw uint64) float64 {
+	return c.Type.Float(raw)*c.Scale.Factor + c.Scale.Offset
+}
+
+// Schema holds the columns of one group in one lane, in the order of the values
+// of its scans. It is immutable: a point renamed, re-ranged or moved makes a
+// new schema from a scan on, and rows taken under the old one keep it. It must
+// be durable before the first record that names it.
+type Schema struct {
+	Group   string
+	Columns []Column
+}
+
+// MaxColumns is the largest number of columns in a schema.
+const MaxColumns = 5000
+
+// schemaVersion begins the canonical form.
+const schemaVersion = 1
+
+// ID returns the schema's name.
+func (s *Schema) ID() SchemaID {
+	sum := sha256.Sum256(s.Append(nil))
+	return SchemaID(sum[:8])
+}
+
+// Append appends the canonical form of s to dst:
+//
+//	version u8 = 1 | group text | columns uvarint
+//	column: id uvarint | type u8 | decimals i8 | factor f64 | offset f64 | tag text | unit text | description text
+//	text:   length u8 | bytes (UTF-8)
+//
+// Numbers of fixed width are big endian. A text over 255 bytes is cut; the
+// configuration refuses it before.
+func (s *Schema) Append(dst []byte) []byte {
+	dst = append(dst, schemaVersion)
+	dst = appendText(dst, s.Group)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Columns)))
+	for i := range s.Columns {
+		c := &s.Columns[i]
+		dst = binary.AppendUvarint(dst, uint64(c.ID))
+		dst = append(dst, byte(c.Type), byte(c.Decimals))
+		dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(c.Scale.Factor))
+		dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(c.Scale.Offset))
+		dst = appendText(dst, c.Tag)
+		dst = appendText(dst, c.Unit)
+		dst = appendText(dst, c.Description)
+	}
+	return dst
+}
+
+// ErrMalformed is wrapped by every error of a decoder in this package.
+var ErrMalformed = errors.New("malformed")
+
+// ParseSchema reads a canonical form and returns what is left of b.
+func ParseSchema(b []byte) (*Schema, []byte, error) {
+	r := reader{b: b}
+	if v := r.byte(); !r.bad && v != schemaVersion {
+		return nil, nil, fmt.Errorf("schema version %d, want %d: %w", v, schemaVersion, ErrMalformed)
+	}
+	s := &Schema{Group: r.text()}
+	n := r.uvarint()
+	// A column takes at least 22 bytes: ids, type, scale and three empty texts.
+	if r.bad || n > MaxColumns || n > uint64(len(r.b)/22) {
+		return nil, nil, fmt.Errorf("schema of %d columns in %d bytes: %w", n, len(b), ErrMalformed)
+	}
+	s.Columns = make([]Column, n)
+	for i := range s.Columns {
+		c := &s.Columns[i]
+		id := r.uvarint()
+		if id > math.MaxUint32 {
+			r.bad = true
+		}
+		c.ID = ID(id)
+		c.Type = Type(r.byte())
+		c.Decimals = int8(r.byte())
+		c.Scale.Factor = math.Float64frombits(r.uint(8))
+		c.Scale.Offset = math.Float64frombits(r.uint(8))
+		c.Tag = r.text()
+		c.Unit = r.text()
+		c.Description = r.text()
+		if r.bad || !c.Type.Valid() {
+			return nil, nil, fmt.Errorf("schema %q column %d: %w", s.Group, i, ErrMalformed)
+		}
+	}
+	return s, r.b, nil
+}
+
+// Lookup finds a schema by its id; ok is false where it is not known.
+type Lookup func(SchemaID) (s *Schema, ok bool)
+
+func appendText(dst []byte, s string) []byte {
+	if len(s) > 255 {
+		s = s[:255]
+	}
+	dst = append(dst, byte(len(s)))
+	return append(dst, s...)
+}
