@@ -16,8 +16,11 @@ var ErrVersion = errors.New("unknown version")
 
 // SchemaError says that a batch names a schema that it doesn't carry and that
 // the lookup doesn't find. The site sends it in full when the ack asks for a
-// fresh start.
-type SchemaError struct{ ID point.SchemaID }
+// fresh start, of the epoch that Header names.
+type SchemaError struct {
+	ID     point.SchemaID
+	Header Header // of the batch, as far as it is readable without the schema
+}
 
 // Error returns the schema's id in a sentence.
 func (e SchemaError) Error() string { return "schema " + e.ID.String() + " is not known" }
