@@ -19,11 +19,11 @@ const (
 // table returns the address space that a function code works on.
 func (fc FunctionCode) table() Table {
 	switch fc {
-	case ReadCoils, WriteSingleCoil, WriteMultipleCoils:
+	case FuncReadCoils, FuncWriteCoil, FuncWriteCoils:
 		return Coils
-	case ReadDiscreteInputs:
+	case FuncReadDiscreteInputs:
 		return DiscreteInputs
-	case ReadInputRegisters:
+	case FuncReadInputRegisters:
 		return InputRegisters
 	}
 	return HoldingRegisters
@@ -96,9 +96,9 @@ func (b *Bank) store(r Request) {
 	for i := range r.Quantity {
 		var v uint16
 		switch r.Function {
-		case WriteSingleCoil:
+		case FuncWriteCoil:
 			v = uint16(r.Data[0] & 1)
-		case WriteMultipleCoils:
+		case FuncWriteCoils:
 			v = uint16(r.Data[i/8] >> (i % 8) & 1)
 		default:
 			v = binary.BigEndian.Uint16(r.Data[2*i:])

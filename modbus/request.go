@@ -7,14 +7,14 @@ import (
 
 // The function codes this package builds and serves. V1.1b3, section 6.
 const (
-	ReadCoils              FunctionCode = 1
-	ReadDiscreteInputs     FunctionCode = 2
-	ReadHoldingRegisters   FunctionCode = 3
-	ReadInputRegisters     FunctionCode = 4
-	WriteSingleCoil        FunctionCode = 5
-	WriteSingleRegister    FunctionCode = 6
-	WriteMultipleCoils     FunctionCode = 15
-	WriteMultipleRegisters FunctionCode = 16
+	FuncReadCoils              FunctionCode = 1
+	FuncReadDiscreteInputs     FunctionCode = 2
+	FuncReadHoldingRegisters   FunctionCode = 3
+	FuncReadInputRegisters     FunctionCode = 4
+	FuncWriteCoil        FunctionCode = 5
+	FuncWriteRegister    FunctionCode = 6
+	FuncWriteCoils     FunctionCode = 15
+	FuncWriteRegisters FunctionCode = 16
 )
 
 // The greatest quantities of one request. V1.1b3, sections 6.1, 6.3, 6.11 and 6.12.
@@ -31,15 +31,15 @@ const addresses = 1 << 16
 // maxQuantity returns the greatest quantity of fc; 0 for a function unknown here.
 func maxQuantity(fc FunctionCode) int {
 	switch fc {
-	case ReadCoils, ReadDiscreteInputs:
+	case FuncReadCoils, FuncReadDiscreteInputs:
 		return MaxReadBits
-	case ReadHoldingRegisters, ReadInputRegisters:
+	case FuncReadHoldingRegisters, FuncReadInputRegisters:
 		return MaxReadRegisters
-	case WriteSingleCoil, WriteSingleRegister:
+	case FuncWriteCoil, FuncWriteRegister:
 		return 1
-	case WriteMultipleCoils:
+	case FuncWriteCoils:
 		return MaxWriteBits
-	case WriteMultipleRegisters:
+	case FuncWriteRegisters:
 		return MaxWriteRegisters
 	}
 	return 0
@@ -48,14 +48,14 @@ func maxQuantity(fc FunctionCode) int {
 // Bits reports whether the items of fc are bits, not registers.
 func (fc FunctionCode) Bits() bool {
 	switch fc {
-	case ReadCoils, ReadDiscreteInputs, WriteSingleCoil, WriteMultipleCoils:
+	case FuncReadCoils, FuncReadDiscreteInputs, FuncWriteCoil, FuncWriteCoils:
 		return true
 	}
 	return false
 }
 
 // Reads reports whether fc is one of the four reading functions.
-func (fc FunctionCode) Reads() bool { return fc >= ReadCoils && fc <= ReadInputRegisters }
+func (fc FunctionCode) Reads() bool { return fc >= FuncReadCoils && fc <= FuncReadInputRegisters }
 
 // size returns how many bytes quantity items of fc take.
 func (fc FunctionCode) size(quantity int) int {
@@ -107,31 +107,31 @@ const (
 // WriteCoil sets one coil, with function code 5.
 func WriteCoil(addr uint16, on bool) PDU {
 	if on {
-		return request(WriteSingleCoil, addr, coilOn)
+		return request(FuncWriteCoil, addr, coilOn)
 	}
-	return request(WriteSingleCoil, addr, coilOff)
+	return request(FuncWriteCoil, addr, coilOff)
 }
 
 // WriteRegister sets one holding register, with function code 6.
 func WriteRegister(addr, value uint16) PDU {
-	return request(WriteSingleRegister, addr, value)
+	return request(FuncWriteRegister, addr, value)
 }
 
 // WriteCoils sets up to 1968 coils from addr on, with function code 15.
 func WriteCoils(addr uint16, on []bool) (PDU, error) {
-	if err := check(WriteMultipleCoils, addr, len(on)); err != nil {
+	if err := check(FuncWriteCoils, addr, len(on)); err != nil {
 		return nil, err
 	}
-	p := request(WriteMultipleCoils, addr, uint16(len(on)))
-	return appendBits(append(p, byte(WriteMultipleCoils.size(len(on)))), on), nil
+	p := request(FuncWriteCoils, addr, uint16(len(on)))
+	return appendBits(append(p, byte(FuncWriteCoils.size(len(on)))), on), nil
 }
 
 // WriteRegisters sets up to 123 holding registers from addr on, with function code 16.
 func WriteRegisters(addr uint16, values []uint16) (PDU, error) {
-	if err := check(WriteMultipleRegisters, addr, len(values)); err != nil {
+	if err := check(FuncWriteRegisters, addr, len(values)); err != nil {
 		return nil, err
 	}
-	p := request(WriteMultipleRegisters, addr, uint16(len(values)))
+	p := request(FuncWriteRegisters, addr, uint16(len(values)))
 	return appendRegisters(append(p, byte(2*len(values))), values), nil
 }
 
@@ -159,9 +159,9 @@ func ParseRequest(req PDU) (Request, error) {
 	value := binary.BigEndian.Uint16(req[3:])
 	rest := req[5:]
 	switch r.Function {
-	case WriteSingleCoil, WriteSingleRegister:
+	case FuncWriteCoil, FuncWriteRegister:
 		r.Data = req[3:5]
-	case WriteMultipleCoils, WriteMultipleRegisters:
+	case FuncWriteCoils, FuncWriteRegisters:
 		r.Quantity = int(value)
 		if len(rest) == 0 || int(rest[0]) != r.Function.size(r.Quantity) || len(rest)-1 != int(rest[0]) {
 			return Request{}, IllegalDataValue
@@ -172,7 +172,7 @@ func ParseRequest(req PDU) (Request, error) {
 	}
 	switch {
 	case len(rest) != 0, r.Quantity < 1, r.Quantity > maxQuantity(r.Function),
-		r.Function == WriteSingleCoil && value != coilOn && value != coilOff:
+		r.Function == FuncWriteCoil && value != coilOn && value != coilOff:
 		return Request{}, IllegalDataValue
 	case int(r.Addr)+r.Quantity > addresses:
 		return Request{}, IllegalDataAddress
