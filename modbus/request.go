@@ -7,14 +7,14 @@ import (
 
 // The function codes this package builds and serves. V1.1b3, section 6.
 const (
-	FuncReadCoils              FunctionCode = 1
-	FuncReadDiscreteInputs     FunctionCode = 2
-	FuncReadHoldingRegisters   FunctionCode = 3
-	FuncReadInputRegisters     FunctionCode = 4
-	FuncWriteCoil        FunctionCode = 5
-	FuncWriteRegister    FunctionCode = 6
-	FuncWriteCoils     FunctionCode = 15
-	FuncWriteRegisters FunctionCode = 16
+	FuncReadCoils            FunctionCode = 1
+	FuncReadDiscreteInputs   FunctionCode = 2
+	FuncReadHoldingRegisters FunctionCode = 3
+	FuncReadInputRegisters   FunctionCode = 4
+	FuncWriteCoil            FunctionCode = 5
+	FuncWriteRegister        FunctionCode = 6
+	FuncWriteCoils           FunctionCode = 15
+	FuncWriteRegisters       FunctionCode = 16
 )
 
 // The greatest quantities of one request. V1.1b3, sections 6.1, 6.3, 6.11 and 6.12.

@@ -1,0 +1,241 @@
+package modbus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// pause is the silence after which an answer that has begun, or a late one
+	// that still trickles in, is taken to have ended. USB adapters hand bytes on
+	// only every 16 ms.
+	pause = 50 * time.Millisecond
+	// streamPause is pause where a network may hold bytes back.
+	streamPause = 250 * time.Millisecond
+	// glance is a wait that only fetches what has already arrived.
+	glance = 200 * time.Microsecond
+	// strayBytes is how many bytes a transceiver may make up when it is switched;
+	// more are what is left of an answer.
+	strayBytes = 2
+)
+
+func (c *Client) pause() time.Duration {
+	if c.framing == RTUOverTCP {
+		return streamPause
+	}
+	return max(pause, c.wire.timing.Wire(6))
+}
+
+// silence is what has to pass before a request.
+func (c *Client) silence() time.Duration {
+	switch {
+	case !c.listened:
+		return c.pause()
+	case c.framing == RTUOverTCP:
+		return 0
+	}
+	return c.wire.timing.T35()
+}
+
+// babble is how long a line may be busy with anything but the answer.
+func (c *Client) babble() time.Duration { return 2*c.wire.timing.Wire(maxRTU) + 2*c.pause() }
+
+// quiet waits until the line has been silent for 3.5 characters and drops what
+// came since the last exchange. Bytes that come while answers are owed may be
+// such an answer: then it listens until that has ended.
+func (c *Client) quiet(ctx context.Context) error {
+	silence := c.silence()
+	if !c.listened {
+		c.wire.busyUntil(time.Now())
+	}
+	end := later(time.Now(), c.wire.busy).Add(silence + c.babble())
+	for {
+		deadline := later(c.wire.busy.Add(silence), time.Now().Add(glance))
+		err := c.wire.fill(ctx, deadline)
+		c.others(len(c.wire.in), Broadcast)
+		switch {
+		case errors.Is(err, errSilent):
+			c.listened = true
+			c.noise(len(c.wire.in))
+			return nil
+		case err != nil:
+			return err
+		case time.Now().After(end):
+			c.noise(len(c.wire.in))
+			return fmt.Errorf("the line is never silent: %w", ErrDamaged)
+		case !c.pending.none():
+			silence = c.pause()
+		}
+	}
+}
+
+// exchange is one request and the wait for its answer.
+type exchange struct {
+	want   shape
+	frame  []byte
+	began  time.Time
+	first  time.Time // until when the answer has to begin
+	end    time.Time // until when all has to be over
+	before Counters
+	echoed bool
+}
+
+// exchangeRTU sends one request and returns its answer.
+func (c *Client) exchangeRTU(ctx context.Context, want shape, req PDU, timeout time.Duration) (Answer, error) {
+	if err := c.quiet(ctx); err != nil {
+		return Answer{}, c.finish(nil, err)
+	}
+	c.counters.Requests++
+	c.pending.sent(want)
+	x := exchange{want: want, frame: appendRTU(nil, want.unit, req), before: c.counters}
+	var err error
+	if x.began, err = c.wire.send(x.frame); err != nil {
+		return Answer{}, err
+	}
+	x.first = c.wire.busy.Add(timeout)
+	x.end = x.first.Add(c.babble())
+	s, err := c.receive(ctx, &x)
+	if err != nil {
+		return Answer{}, c.finish(nil, err)
+	}
+	a := c.accept(s, &x)
+	return a, c.finish(a.PDU, nil)
+}
+
+// receive waits until the answer is there.
+func (c *Client) receive(ctx context.Context, x *exchange) (sighting, error) {
+	for {
+		c.dropEcho(x)
+		s := search(c.wire.in, x.want)
+		if s.length > 0 && !c.echoing(x) {
+			return s, nil
+		}
+		if c.others(s.believable(len(c.wire.in)), x.want.unit) {
+			continue
+		}
+		c.noise(len(c.wire.in) - 2*maxRTU)
+		err := c.wire.fill(ctx, x.deadline(s, c.wire.busy.Add(c.pause())))
+		if errors.Is(err, errSilent) {
+			return s, c.verdict(s, x)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+}
+
+// deadline says how long to wait for more, given what was seen and until when
+// an answer that has begun may pause.
+func (x *exchange) deadline(s sighting, paused time.Time) time.Time {
+	d := x.first
+	switch {
+	case s.damaged || s.agreed >= headRTU:
+		d = paused
+	case s.agreed > 0:
+		d = later(d, paused)
+	}
+	if d.After(x.end) {
+		return x.end
+	}
+	return d
+}
+
+// accept takes the answer out of what was received.
+func (c *Client) accept(s sighting, x *exchange) Answer {
+	end := s.start + s.length
+	a := Answer{
+		PDU:       slices.Clone(c.wire.in[s.start+1 : end-2]),
+		Sent:      x.began,
+		FirstByte: c.wire.at[s.start].Sub(x.began),
+		Total:     c.wire.at[end-1].Sub(x.began),
+	}
+	c.noise(s.start)
+	c.wire.take(s.length)
+	c.pending.answered(x.want.unit, a.PDU)
+	if c.echo == echoUnknown && c.stray(x) <= strayBytes {
+		c.echo = echoAbsent
+	}
+	return a
+}
+
+// verdict says what it means that no answer came.
+func (c *Client) verdict(s sighting, x *exchange) error {
+	c.noise(len(c.wire.in))
+	if s.damaged {
+		c.counters.CRC++
+		// It was the answer, so it won't come later; unless it was an echo.
+		if c.echo == echoAbsent {
+			c.pending.forget(x.want)
+		}
+	}
+	if s.damaged || c.counters.WrongShape > x.before.WrongShape || c.stray(x) > strayBytes {
+		return ErrDamaged
+	}
+	return ErrTimeout
+}
+
+// stray returns how many bytes of no frame came in an exchange.
+func (c *Client) stray(x *exchange) uint64 { return c.counters.NoiseBytes - x.before.NoiseBytes }
+
+// dropEcho drops a copy of the request, which a two-wire adapter hears itself send.
+func (c *Client) dropEcho(x *exchange) {
+	if x.echoed || c.echo == echoAbsent {
+		return
+	}
+	start := bytes.Index(c.wire.in, x.frame)
+	if start < 0 {
+		return
+	}
+	c.noise(start)
+	c.wire.take(len(x.frame))
+	c.counters.EchoBytes += uint64(len(x.frame))
+	c.echo, x.echoed = echoPresent, true
+}
+
+// echoing reports whether what was received may be the begin of an echo.
+func (c *Client) echoing(x *exchange) bool {
+	return !x.echoed && c.echo != echoAbsent && bytes.HasPrefix(x.frame, c.wire.in)
+}
+
+// others drops the intact answers that begin before end and are not the one
+// awaited from unit; none is awaited from [Broadcast].
+func (c *Client) others(end int, unit UnitID) (dropped bool) {
+	for {
+		start, length := anyAnswer(c.wire.in, end)
+		if length == 0 {
+			return dropped
+		}
+		dropped = true
+		c.noise(start)
+		from, p := UnitID(c.wire.in[0]), PDU(c.wire.in[1:length-2])
+		switch {
+		case c.pending.answered(from, p) || unit == Broadcast:
+			c.counters.LateBytes += uint64(length)
+		case from == unit:
+			c.counters.WrongShape++
+		default:
+			c.counters.ForeignUnit++
+		}
+		c.wire.take(length)
+		end -= start + length
+	}
+}
+
+// noise drops the first n bytes received, if n is positive.
+func (c *Client) noise(n int) {
+	if n > 0 {
+		c.counters.NoiseBytes += uint64(n)
+		c.wire.take(n)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
