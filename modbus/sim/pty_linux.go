@@ -1,0 +1,67 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"skyhaul/modbus"
+)
+
+// PTY returns an [Options.Open] that makes a pty and lets the symbolic link
+// name its clients' end, until the pty is closed. An older link is replaced,
+// any other file is not. A pty carries bytes at once, whatever baud rate the
+// client sets; the line's timing is the simulation's.
+func PTY(link string) func() (modbus.Conn, error) {
+	return func() (modbus.Conn, error) {
+		units, client, err := pty.Open()
+		if err != nil {
+			return nil, fmt.Errorf("open pty: %v", err)
+		}
+		p := &ptyPort{units, client, link}
+		if err := p.plug(); err != nil {
+			p.Close()
+			return nil, fmt.Errorf("link %s to pty: %v", link, err)
+		}
+		return p, nil
+	}
+}
+
+// ptyPort is the units' end of a pty. It holds the clients' end open too, else
+// the units' end would fail to read whenever no client has it open.
+type ptyPort struct {
+	*os.File
+	client *os.File
+	link   string
+}
+
+func (p *ptyPort) plug() error {
+	if _, err := term.MakeRaw(int(p.client.Fd())); err != nil {
+		return err
+	}
+	if old, err := os.Lstat(p.link); err == nil && old.Mode().Type() == os.ModeSymlink {
+		os.Remove(p.link)
+	}
+	return os.Symlink(p.client.Name(), p.link)
+}
+
+// Read lets the next client in as well: one that was killed could not take its
+// claim to be the only one (TIOCEXCL) back, and p.client keeps the claim alive.
+func (p *ptyPort) Read(b []byte) (int, error) {
+	n, err := p.File.Read(b)
+	if raw, connErr := p.client.SyscallConn(); connErr == nil {
+		raw.Control(func(fd uintptr) { unix.IoctlSetInt(int(fd), unix.TIOCNXCL, 0) })
+	}
+	return n, err
+}
+
+func (p *ptyPort) Close() error {
+	if to, err := os.Readlink(p.link); err == nil && to == p.client.Name() {
+		os.Remove(p.link)
+	}
+	p.client.Close()
+	return p.File.Close()
+}

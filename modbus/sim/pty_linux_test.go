@@ -1,0 +1,116 @@
+package sim
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skyhaul/modbus"
+)
+
+// onPTY serves a line on a pty until the test ends and returns its link.
+func onPTY(t testing.TB, o Options) (l *Line, link string) {
+	t.Helper()
+	link = filepath.Join(t.TempDir(), "tty")
+	open, opened := PTY(link), make(chan struct{}, 8)
+	o.Open = func() (modbus.Conn, error) {
+		defer func() { opened <- struct{}{} }()
+		return open()
+	}
+	l = NewLine(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := l.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		if _, err := os.Lstat(link); err == nil {
+			t.Error("the link outlives the line")
+		}
+	})
+	<-opened
+	return l, link
+}
+
+// openTTY opens the clients' end without a serial library.
+func openTTY(t testing.TB, link string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(link, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func TestPTYServesUnitsInTurn(t *testing.T) {
+	timing := modbus.LineTiming{Bit: time.Second / 115200, CharBits: 10}
+	l, link := onPTY(t, Options{Timing: timing, Units: modbus.Units{1: unitOf(), 2: unitOf()}})
+	c := modbus.NewClient(openTTY(t, link), modbus.RTU, timing)
+	for i := range 20 {
+		a, err := read(t, c, modbus.UnitID(1+i%2), 1+i*5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if least := timing.Wire(8+7+i*10) + timing.T35(); a.Total < least {
+			t.Errorf("%d registers in %v, the line needs %v", 1+i*5, a.Total, least)
+		}
+	}
+	if got := l.Counters(); got.Requests != 20 || got.Answers != 20 || got.Early+got.Collisions != 0 {
+		t.Errorf("%+v, want 20 requests, none early", got)
+	}
+}
+
+func TestKilledClientDoesNotKeepThePTY(t *testing.T) {
+	_, link := onPTY(t, Options{Units: modbus.Units{1: unitOf()}})
+	for range 2 {
+		f := openTTY(t, link)
+		if err := unix.IoctlSetInt(int(f.Fd()), unix.TIOCEXCL, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.SetNonblock(int(f.Fd()), true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(t, modbus.NewClient(f, modbus.RTU, modbus.LineTiming{}), 1, 10); err != nil {
+			t.Fatal(err)
+		}
+		f.Close() // without TIOCNXCL
+	}
+	f := openTTY(t, link)
+	var exclusive int
+	if exclusive, _ = unix.IoctlGetInt(int(f.Fd()), unix.TIOCGEXCL); exclusive != 0 {
+		t.Error("the pty is still exclusive")
+	}
+}
+
+func TestPTYReplacesOnlyAnOldLink(t *testing.T) {
+	dir := t.TempDir()
+	link, file := filepath.Join(dir, "link"), filepath.Join(dir, "file")
+	if err := os.Symlink("/nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	p, err := PTY(link)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if to, _ := os.Readlink(link); to == "/nowhere" {
+		t.Error("the old link was kept")
+	}
+	p.Close()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := PTY(file)(); err == nil {
+		p.Close()
+		t.Error("a file was replaced by a link")
+	}
+}
