@@ -19,17 +19,22 @@ type Cost struct {
 	Longest time.Duration
 }
 
-// The greatest quantities of one read. V1.1b3, sections 6.1 and 6.3.
-const (
-	maxReadBits      = 2000
-	maxReadRegisters = 125
-)
+// NewCost returns what reads cost on a line of this timing, the zero value for
+// an endpoint, where a unit begins its answer after turnaround, as
+// [UnitStats.Turnaround] counts it.
+func NewCost(t modbus.LineTiming, turnaround time.Duration) Cost {
+	const (
+		request = 8 // unit id, function, address, quantity, CRC
+		frame   = 5 // unit id, function, byte count, CRC
+	)
+	return Cost{Exchange: t.T35() + t.Wire(request+frame) + turnaround, Byte: t.Wire(1)}
+}
 
-// most returns the greatest quantity of one read of table f.
+// most returns the greatest quantity of one read with function f.
 func (c Cost) most(f modbus.FunctionCode) int {
-	most, limit := maxReadRegisters, c.MaxRegisters
-	if f <= 2 {
-		most, limit = maxReadBits, c.MaxBits
+	most, limit := modbus.MaxReadRegisters, c.MaxRegisters
+	if f.Bits() {
+		most, limit = modbus.MaxReadBits, c.MaxBits
 	}
 	if limit > 0 {
 		return min(most, limit)
@@ -37,9 +42,10 @@ func (c Cost) most(f modbus.FunctionCode) int {
 	return most
 }
 
-func (c Cost) price(r Range) time.Duration {
+// Price returns what a read of r takes.
+func (c Cost) Price(r Range) time.Duration {
 	bytes := 2 * r.Quantity
-	if r.Function <= 2 {
+	if r.Function.Bits() {
 		bytes = (r.Quantity + 7) / 8
 	}
 	return c.Exchange + time.Duration(bytes)*c.Byte

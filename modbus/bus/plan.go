@@ -63,7 +63,7 @@ func around(want []Range, holds []int) Block {
 // function, or touching a range to avoid) is in no block.
 func Plan(want []Range, cost Cost, avoid []Range) []Block {
 	var blocks []Block
-	for f := modbus.FunctionCode(1); f <= 4; f++ {
+	for f := modbus.FuncReadCoils; f <= modbus.FuncReadInputRegisters; f++ {
 		holds := readable(want, f, cost, avoid)
 		blocks = append(blocks, plan(want, holds, cost, avoid)...)
 	}
@@ -133,10 +133,10 @@ type step struct {
 // bestStep finds the cheapest last block that ends with range i.
 func bestStep(i int, best []step, outer func(int) Range, cost Cost, avoid []Range) step {
 	block := outer(i)
-	s := step{i, best[i].time + cost.price(block)}
+	s := step{i, best[i].time + cost.Price(block)}
 	for j := i - 1; j >= 0; j-- {
 		block = block.hull(outer(j))
-		price := cost.price(block)
+		price := cost.Price(block)
 		if block.Quantity > cost.most(block.Function) || cost.tooLong(price) || touchesAny(block, avoid) {
 			break // and so is every longer block
 		}

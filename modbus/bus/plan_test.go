@@ -27,53 +27,66 @@ func TestPlanKeepsWhatItMustKeep(t *testing.T) {
 		{"nothing", nil, at9600, nil, nil},
 		{
 			"a gap of 12 registers costs less than a request, one of 13 more",
-			[]Range{holding(0, 2), holding(14, 2), holding(29, 2)}, at9600, nil,
+			[]Range{holding(0, 2), holding(14, 2), holding(29, 2)},
+			at9600, nil,
 			[]Block{{holding(0, 16), []int{0, 1}}, {holding(29, 2), []int{2}}},
 		},
 		{
 			"duplicates, overlaps and ranges inside others are read once",
-			[]Range{holding(10, 4), holding(10, 4), holding(11, 1), holding(12, 4)}, at9600, nil,
+			[]Range{holding(10, 4), holding(10, 4), holding(11, 1), holding(12, 4)},
+			at9600, nil,
 			[]Block{{holding(10, 6), []int{0, 1, 2, 3}}},
 		},
 		{
 			"a range inside another follows it across a cut",
-			[]Range{holding(0, 100), holding(90, 4), holding(95, 100)}, at9600, nil,
+			[]Range{holding(0, 100), holding(90, 4), holding(95, 100)},
+			at9600, nil,
 			[]Block{{holding(0, 100), []int{0, 1}}, {holding(95, 100), []int{2}}},
 		},
 		{
 			"125 registers fit, 126 don't",
-			[]Range{holding(0, 1), holding(124, 1), holding(125, 1)}, Cost{Exchange: time.Second}, nil,
+			[]Range{holding(0, 1), holding(124, 1), holding(125, 1)},
+			Cost{Exchange: time.Second},
+			nil,
 			[]Block{{holding(0, 1), []int{0}}, {holding(124, 2), []int{1, 2}}},
 		},
 		{
 			"tables apart",
-			[]Range{{4, 0, 1}, {3, 0, 1}, {2, 0, 1}, {1, 0, 1}}, at9600, nil,
+			[]Range{{4, 0, 1}, {3, 0, 1}, {2, 0, 1}, {1, 0, 1}},
+			at9600, nil,
 			[]Block{{Range{1, 0, 1}, []int{3}}, {Range{2, 0, 1}, []int{2}}, {Range{3, 0, 1}, []int{1}}, {Range{4, 0, 1}, []int{0}}},
 		},
 		{
 			"the last address",
-			[]Range{holding(65530, 2), holding(65534, 2), holding(65535, 2)}, at9600, nil,
+			[]Range{holding(65530, 2), holding(65534, 2), holding(65535, 2)},
+			at9600, nil,
 			[]Block{{holding(65530, 6), []int{0, 1}}},
 		},
 		{
 			"never across a hole, nor what touches one",
-			[]Range{holding(0, 2), holding(2, 2), holding(5, 2), holding(6, 2)}, at9600, []Range{holding(4, 1), holding(7, 9), {4, 0, 9}},
+			[]Range{holding(0, 2), holding(2, 2), holding(5, 2), holding(6, 2)},
+			at9600,
+			[]Range{holding(4, 1), holding(7, 9), {4, 0, 9}},
 			[]Block{{holding(0, 4), []int{0, 1}}, {holding(5, 2), []int{2}}},
 		},
 		{
 			"what no request can read is in no block",
-			[]Range{holding(0, 126), holding(5, 0), {6, 1, 1}, {1, 0, 2001}, holding(7, 1)}, at9600, nil,
+			[]Range{holding(0, 126), holding(5, 0), {6, 1, 1}, {1, 0, 2001}, holding(7, 1)},
+			at9600, nil,
 			[]Block{{holding(7, 1), []int{4}}},
 		},
 		{
 			"the unit's own limit",
-			[]Range{holding(0, 40), holding(40, 21), {1, 0, 9}, {1, 9, 8}}, Cost{Exchange: time.Second, MaxRegisters: 60, MaxBits: 16}, nil,
+			[]Range{holding(0, 40), holding(40, 21), {1, 0, 9}, {1, 9, 8}},
+			Cost{Exchange: time.Second, MaxRegisters: 60, MaxBits: 16},
+			nil,
 			[]Block{{Range{1, 0, 9}, []int{2}}, {Range{1, 9, 8}, []int{3}}, {holding(0, 40), []int{0}}, {holding(40, 21), []int{1}}},
 		},
 		{
 			"no merged block longer than allowed, but a single range may be",
 			[]Range{holding(0, 30), holding(30, 4), holding(34, 4), holding(38, 4)},
-			Cost{Exchange: 10, Byte: 1, Longest: 26}, nil,
+			Cost{Exchange: 10, Byte: 1, Longest: 26},
+			nil,
 			[]Block{{holding(0, 30), []int{0}}, {holding(30, 4), []int{1}}, {holding(34, 8), []int{2, 3}}},
 		},
 	}
@@ -144,12 +157,12 @@ func checkPlan(t *testing.T, want []Range, cost Cost, avoid []Range, plan []Bloc
 // allowed grants a block that is no longer than one of its own ranges any
 // time; the caller's ranges are short enough to make that rare.
 func allowed(b Block, cost Cost) bool {
-	return b.Quantity <= cost.most(b.Function) && b.end() <= 1<<16 && (!cost.tooLong(cost.price(b.Range)) || b.Quantity <= 12)
+	return b.Quantity <= cost.most(b.Function) && b.end() <= 1<<16 && (!cost.tooLong(cost.Price(b.Range)) || b.Quantity <= 12)
 }
 
 func total(plan []Block, cost Cost) (sum time.Duration) {
 	for _, b := range plan {
-		sum += cost.price(b.Range)
+		sum += cost.Price(b.Range)
 	}
 	return sum
 }
@@ -165,7 +178,7 @@ func bestOfAll(want []Range, cost Cost, avoid []Range) time.Duration {
 		if i == len(want) {
 			var sum time.Duration
 			for _, b := range blocks {
-				sum += cost.price(b)
+				sum += cost.Price(b)
 			}
 			best = min(best, sum)
 			return
@@ -173,7 +186,7 @@ func bestOfAll(want []Range, cost Cost, avoid []Range) time.Duration {
 		for k, b := range blocks {
 			h := b.hull(want[i])
 			legal := h.Quantity <= cost.most(h.Function) && !touchesAny(h, avoid)
-			short := !cost.tooLong(cost.price(h)) || h == want[i] || h == b
+			short := !cost.tooLong(cost.Price(h)) || h == want[i] || h == b
 			if b.Function == want[i].Function && legal && short {
 				blocks[k] = h
 				share(i+1, blocks)

@@ -1,0 +1,190 @@
+package scan
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"skyhaul/edge/point"
+)
+
+// Scanner reads one group. Its methods are safe for concurrent use.
+type Scanner struct {
+	group   Group
+	opts    Options
+	units   []*unitReader
+	lanes   []lane
+	judges  []judge
+	values  []uint64        // of the running pass, one a point
+	quality []point.Quality // of the running pass, one a point
+
+	mu       sync.Mutex
+	latest   []Reading // guarded by mu
+	overruns uint64    // guarded by mu
+}
+
+// lane is the part of a group that goes into one lane.
+type lane struct {
+	lane    point.Lane
+	schema  *point.Schema
+	columns []int // indices of points
+	scan    point.Scan
+}
+
+// New returns a scanner of g. It does nothing before Run.
+func New(g Group, o Options) *Scanner {
+	s := &Scanner{
+		group:   g,
+		opts:    o,
+		units:   newUnitReaders(g),
+		lanes:   newLanes(g),
+		judges:  make([]judge, len(g.Points)),
+		values:  make([]uint64, len(g.Points)),
+		quality: make([]point.Quality, len(g.Points)),
+		latest:  make([]Reading, len(g.Points)),
+	}
+	for i := range g.Points {
+		p := &g.Points[i]
+		s.judges[i] = newJudge(p)
+		s.latest[i] = Reading{
+			Column: p.Column, Group: g.Name, Lane: p.Lane, Unit: p.Unit,
+			Quality: point.MakeQuality(point.Bad, point.NotConnected),
+		}
+	}
+	return s
+}
+
+func newLanes(g Group) (ls []lane) {
+	for _, l := range point.Lanes() {
+		s := &point.Schema{Group: g.Name}
+		var columns []int
+		for i := range g.Points {
+			if p := &g.Points[i]; p.Lane == l && !p.Local {
+				s.Columns = append(s.Columns, p.Column)
+				columns = append(columns, i)
+			}
+		}
+		if n := len(columns); n > 0 {
+			ls = append(ls, lane{l, s, columns, point.Scan{
+				Schema: s.ID(), Values: make([]uint64, n), Quality: make([]point.Quality, n),
+			}})
+		}
+	}
+	return ls
+}
+
+// Schemas returns the schemas that the scanner's records name. They must be
+// durable before Run.
+func (s *Scanner) Schemas() (schemas []*point.Schema) {
+	for i := range s.lanes {
+		schemas = append(schemas, s.lanes[i].schema)
+	}
+	return schemas
+}
+
+// Latest returns the latest reading of every point.
+func (s *Scanner) Latest() []Reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Reading(nil), s.latest...)
+}
+
+// Overruns returns how many places of the grid were passed over because the
+// pass before them was not done.
+func (s *Scanner) Overruns() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overruns
+}
+
+// Run makes a pass at every place of the grid until ctx ends; then it returns
+// nil. The grid is one of running time: a wall clock that steps moves nothing.
+// A pass that takes longer than the interval leaves out the places it covers.
+func (s *Scanner) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	start := time.Now()
+	for place := time.Duration(0); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		s.pass(ctx)
+		next := time.Since(start)/s.group.Interval + 1
+		if missed := next - place - 1; missed > 0 {
+			s.mu.Lock()
+			s.overruns += uint64(missed)
+			s.mu.Unlock()
+		}
+		place = next
+		timer.Reset(time.Until(start.Add(place * s.group.Interval)))
+	}
+}
+
+// pass reads every unit, judges the values and puts one record into each lane.
+// Units are read side by side, so that the pause one of them needs is another's
+// turn on the line.
+func (s *Scanner) pass(ctx context.Context) {
+	began := time.Now()
+	sent := make([]time.Time, len(s.units))
+	var wg sync.WaitGroup
+	for i, u := range s.units {
+		wg.Go(func() { sent[i] = u.read(ctx, s) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return // what was not read was not tried: nothing can be said of it
+	}
+	stamp := stampAt(s.opts.Now(), first(sent, began))
+	s.judge(stamp)
+	s.put(stamp)
+}
+
+// first returns the earliest time at which a request left, or began if none did.
+func first(sent []time.Time, began time.Time) time.Time {
+	var t time.Time
+	for _, s := range sent {
+		if !s.IsZero() && (t.IsZero() || s.Before(t)) {
+			t = s
+		}
+	}
+	if t.IsZero() {
+		return began
+	}
+	return t
+}
+
+// stampAt moves a stamp taken now back to t, by running time.
+func stampAt(now point.Stamp, t time.Time) point.Stamp {
+	ago := min(time.Since(t).Truncate(time.Millisecond), now.Boottime)
+	now.Boottime -= ago
+	now.Wall -= ago.Milliseconds()
+	return now
+}
+
+func (s *Scanner) judge(stamp point.Stamp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.judges {
+		q, events := s.judges[i].judge(stamp, s.values[i], s.quality[i])
+		s.quality[i] = q
+		r := &s.latest[i]
+		r.Raw, r.Quality, r.Stamp = s.values[i], q, stamp
+		r.Alarms = s.judges[i].active()
+		for k := range events {
+			s.opts.Sink.Put(point.Alarm, events[k].Append(nil))
+		}
+	}
+}
+
+func (s *Scanner) put(stamp point.Stamp) {
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		l.scan.Stamp = stamp
+		for k, p := range l.columns {
+			l.scan.Values[k], l.scan.Quality[k] = s.values[p], s.quality[p]
+		}
+		s.opts.Sink.Put(l.lane, l.scan.Append(nil, l.schema))
+	}
+}

@@ -1,0 +1,157 @@
+// Package bus lets one owner speak on each serial line or endpoint, so that
+// many callers can share it: requests go out one at a time, in order of urgency
+// and in turn among units; a dead unit costs the others next to nothing; a port
+// that is gone is a state, not an error. [Plan] says which reads fetch a set of
+// registers in the least time. The package knows no points.
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"skyhaul/modbus"
+)
+
+// Errors of [Line.Do] beside those of [modbus.Client.Do].
+var (
+	// ErrNotConnected: the port or endpoint can't be opened at present.
+	ErrNotConnected = errors.New("not connected")
+	// ErrUnitDown: the unit has not answered for a while, and was not asked.
+	ErrUnitDown = errors.New("unit is down")
+)
+
+// Options describes a line or endpoint.
+type Options struct {
+	// Dial opens the port or connects to the endpoint. It is called again, with
+	// growing pauses, until it succeeds, and whenever the connection is lost.
+	Dial    func(context.Context) (modbus.Conn, error)
+	Framing modbus.Framing
+	Timing  modbus.LineTiming // zero for an endpoint
+
+	Timeout time.Duration                   // longest wait for the first byte of an answer; 0 is 1 s
+	Gap     map[modbus.UnitID]time.Duration // least pause between an answer of a unit and the next request to it
+
+	Log *slog.Logger // nil logs nothing
+}
+
+// Line owns one serial line or endpoint. Safe for concurrent use.
+type Line struct {
+	o    Options       // immutable once set
+	wake chan struct{} // something was queued
+
+	mu        sync.Mutex // guards the rest
+	queue     []*request // by arrival
+	units     map[modbus.UnitID]*unit
+	turn      uint64 // exchanges so far
+	probeFree time.Time
+	connected bool
+	lost      bool // the last attempt to connect failed
+	since     time.Time
+	began     time.Time
+	opened    int
+	busy      time.Duration
+	past      modbus.Counters // of connections before this one
+	present   modbus.Counters
+}
+
+// New returns a line that [Line.Run] serves.
+func New(o Options) *Line {
+	o.Timeout = cmp.Or(o.Timeout, time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Line{o: o, wake: make(chan struct{}, 1), units: make(map[modbus.UnitID]*unit)}
+}
+
+// Do sends a request to a unit when its turn has come and returns the answer.
+// A read is sent once more after damage and after a missing answer; a write is
+// not, for the unit may have obeyed. A unit that is busy (exception 06) is asked
+// up to three more times. Any other exception is returned as a
+// [modbus.Exception]. While the line can't be opened Do returns
+// [ErrNotConnected] at once, for a unit that is down [ErrUnitDown] (class
+// [Probe] is sent nevertheless). If ctx ends first, Do returns its error, but
+// what is on the wire then is not called back.
+func (l *Line) Do(ctx context.Context, c Class, unit modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
+	r, err := l.enqueue(c, unit, req)
+	if err != nil {
+		return modbus.Answer{}, err
+	}
+	select {
+	case res := <-r.result:
+		return res.answer, res.err
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.remove(r)
+		return modbus.Answer{}, ctx.Err()
+	}
+}
+
+func (l *Line) enqueue(c Class, id modbus.UnitID, req modbus.PDU) (*request, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.units[id]
+	if u == nil {
+		u = newUnit(id)
+		l.units[id] = u
+	}
+	switch {
+	case l.lost:
+		return nil, ErrNotConnected
+	case u.down && c != Probe:
+		return nil, ErrUnitDown
+	}
+	u.asked(req)
+	r := &request{class: c, unit: u, pdu: req, result: make(chan result, 1)}
+	l.queue = append(l.queue, r)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	return r, nil
+}
+
+// Run owns the line until ctx ends, and then returns nil.
+func (l *Line) Run(ctx context.Context) error {
+	l.mu.Lock()
+	l.began = time.Now()
+	l.mu.Unlock()
+	for {
+		conn := l.connect(ctx)
+		if conn == nil {
+			l.down()
+			return nil
+		}
+		l.serve(ctx, conn)
+		conn.Close()
+	}
+}
+
+// serve sends what is queued until the connection is lost or ctx ends.
+func (l *Line) serve(ctx context.Context, conn modbus.Conn) {
+	client := modbus.NewClient(conn, l.o.Framing, l.o.Timing)
+	defer l.foldCounters()
+	for ctx.Err() == nil {
+		r, wait := l.next(time.Now())
+		if r == nil {
+			l.sleep(ctx, wait)
+		} else if !l.exchange(ctx, client, r) {
+			return
+		}
+	}
+}
+
+// sleep returns after d, when something was queued or when ctx ends.
+func (l *Line) sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.wake:
+	case <-ctx.Done():
+	}
+}

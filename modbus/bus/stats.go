@@ -1,0 +1,77 @@
+package bus
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"skyhaul/modbus"
+)
+
+// Stats is what a line has done since Run began. Its times are wall times.
+type Stats struct {
+	Connected bool
+	Since     time.Time // when it was connected, or was found not to be; zero before the first attempt
+	Opened    int       // connections so far
+	Busy      float64   // share of the time that exchanges took, 0 to 1
+	Wire      modbus.Counters
+	Units     []UnitStats // by unit id; those ever asked
+}
+
+// UnitStats is what a line knows of one unit.
+type UnitStats struct {
+	Unit  modbus.UnitID
+	Down  bool
+	Since time.Time // of the last change to up or down; zero if it never answered and isn't down
+
+	Requests   uint64 // sent, probes and retries included
+	Retries    uint64
+	Probes     uint64
+	OK         uint64 // answered, not by an exception
+	Exceptions uint64
+	Timeouts   uint64
+	Damaged    uint64
+
+	Turnaround time.Duration // mean silence between request and answer; 0 if it never answered
+	Timeout    time.Duration // silence it is granted now
+}
+
+// Stats returns a snapshot.
+func (l *Line) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Stats{Connected: l.connected, Since: l.since, Opened: l.opened, Wire: sum(l.past, l.present)}
+	if running := time.Since(l.began); !l.began.IsZero() && running > 0 {
+		s.Busy = float64(l.busy) / float64(running)
+	}
+	for _, u := range l.units {
+		v := u.stats
+		v.Down, v.Turnaround, v.Timeout = u.down, u.turnaround.mean, u.turnaround.timeout(l.o.Timeout)
+		s.Units = append(s.Units, v)
+	}
+	slices.SortFunc(s.Units, func(a, b UnitStats) int { return cmp.Compare(a.Unit, b.Unit) })
+	return s
+}
+
+// foldCounters ends the counts of one connection.
+func (l *Line) foldCounters() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.past, l.present = sum(l.past, l.present), modbus.Counters{}
+}
+
+func sum(a, b modbus.Counters) modbus.Counters {
+	return modbus.Counters{
+		Requests:    a.Requests + b.Requests,
+		OK:          a.OK + b.OK,
+		Timeouts:    a.Timeouts + b.Timeouts,
+		Damaged:     a.Damaged + b.Damaged,
+		Separators:  a.Separators + b.Separators,
+		CRC:         a.CRC + b.CRC,
+		ForeignUnit: a.ForeignUnit + b.ForeignUnit,
+		WrongShape:  a.WrongShape + b.WrongShape,
+		LateBytes:   a.LateBytes + b.LateBytes,
+		EchoBytes:   a.EchoBytes + b.EchoBytes,
+		NoiseBytes:  a.NoiseBytes + b.NoiseBytes,
+	}
+}
