@@ -1,0 +1,103 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"skyhaul/modbus"
+	"skyhaul/modbus/bus"
+)
+
+// LinePlan is what a configuration asks of a line or an endpoint.
+type LinePlan struct {
+	Line   *Line
+	Groups []GroupPlan
+	// Load is the share of the time that the line is busy. Over 1 the intervals
+	// can't be kept. Behind an endpoint it rests on a guess of the round trip.
+	Load float64
+}
+
+// GroupPlan is what one pass of a group takes.
+type GroupPlan struct {
+	Group    *Group
+	Units    []UnitPlan
+	Pass     time.Duration
+	Readings float64 // sent in a day
+}
+
+// UnitPlan is what is read from one unit in a pass.
+type UnitPlan struct {
+	Unit   modbus.UnitID
+	Points int
+	Blocks []bus.Block
+}
+
+// Plan returns what the configuration asks of each line.
+func (c *Config) Plan() (plans []LinePlan) {
+	for i := range c.Lines {
+		p := LinePlan{Line: &c.Lines[i]}
+		for k := range c.Groups {
+			if g := &c.Groups[k]; g.Line == p.Line.Name {
+				gp := planGroup(g)
+				p.Groups = append(p.Groups, gp)
+				p.Load += float64(gp.Pass) / float64(g.Interval)
+			}
+		}
+		plans = append(plans, p)
+	}
+	return plans
+}
+
+func planGroup(g *Group) GroupPlan {
+	p := GroupPlan{Group: g}
+	want := map[modbus.UnitID][]bus.Range{}
+	for i := range g.Points {
+		want[g.Points[i].Unit] = append(want[g.Points[i].Unit], g.Points[i].Range())
+		if !g.Points[i].Local {
+			p.Readings += float64(24*time.Hour) / float64(g.Interval)
+		}
+	}
+	for _, unit := range slices.Sorted(maps.Keys(want)) {
+		blocks := bus.Plan(want[unit], g.Costs[unit], nil)
+		for _, b := range blocks {
+			p.Pass += g.Costs[unit].Price(b.Range)
+		}
+		p.Units = append(p.Units, UnitPlan{unit, len(want[unit]), blocks})
+	}
+	return p
+}
+
+// overloaded reports lines that can't carry what is asked of them.
+func (c *Config) overloaded(probs *problems) {
+	for _, p := range c.Plan() {
+		if p.Line.Serial == nil || p.Load <= 1 {
+			continue
+		}
+		for _, g := range p.Groups {
+			probs.add("group %q: a pass over %s takes about %v on the wire at %d baud and is asked for every %v: together the groups take %.0f %% of the line; lengthen the intervals or raise the baud rate",
+				g.Group.Name, p.Line, g.Pass.Round(time.Millisecond), p.Line.Serial.Baud, g.Group.Interval, 100*p.Load)
+		}
+	}
+}
+
+// Readings returns how many readings the site sends in a day.
+func (c *Config) Readings() (n float64) {
+	for _, p := range c.Plan() {
+		for _, g := range p.Groups {
+			n += g.Readings
+		}
+	}
+	return n
+}
+
+// Describe names a block as an engineer does, such as "holding 0 to 24".
+func Describe(b bus.Block) string {
+	for _, t := range tables {
+		if t.function == b.Function {
+			return fmt.Sprintf("%s %d to %d", t.name, b.Addr, int(b.Addr)+b.Quantity-1)
+		}
+	}
+	return ""
+}
