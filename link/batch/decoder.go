@@ -2,6 +2,7 @@ package batch
 
 import (
 	"errors"
+	"fmt"
 
 	"skyhaul/edge/point"
 )
@@ -29,6 +30,7 @@ func (e SchemaError) Error() string { return "schema " + e.ID.String() + " is no
 // memory, and is not safe for concurrent use; its lookup is called by Decode.
 type Decoder struct {
 	schemas point.Lookup
+	body    bodyReader
 }
 
 // NewDecoder returns a decoder that finds the schemas a batch names, but
@@ -38,7 +40,47 @@ func NewDecoder(schemas point.Lookup) *Decoder {
 }
 
 // Decode reads one batch. The result shares no memory with p. The error wraps
-// [ErrCorrupt] or [ErrVersion], or is a [SchemaError]; then there is no batch at all.
+// [ErrCorrupt] or [ErrVersion], or is a [SchemaError]; then there is no batch
+// at all. However short p is, a batch comes to 65,536 records and 16 MiB at
+// most, and so does the memory it takes to find out that it is corrupt.
 func (d *Decoder) Decode(p []byte) (*Batch, error) {
-	return nil, errors.New("decode: not there yet")
+	src := source{b: p}
+	b, carried, err := d.read(&src)
+	if err != nil {
+		return nil, err
+	}
+	var s sum
+	s.header(&b.Header, b.First)
+	s.add(carried)
+	for i := range b.Records {
+		s.record(&b.Records[i])
+	}
+	if want := src.uint32(); src.bad || len(src.b) > 0 || s.crc != want {
+		return nil, fmt.Errorf("batch of %d bytes: %w", len(p), ErrCorrupt)
+	}
+	return b, nil
+}
+
+// read takes all but the checksum; carried are the forms of b.Schemas.
+func (d *Decoder) read(src *source) (b *Batch, carried []byte, err error) {
+	size := len(src.b)
+	h, first, schemas, err := readHeader(src)
+	if err != nil {
+		return nil, nil, err
+	}
+	b = &Batch{Header: h, First: first}
+	d.body.unpack.budget = maxBytes
+	if schemas {
+		b.Schemas, carried = d.body.readSchemas(src)
+	}
+	b.Records, err = d.body.read(src, b.Schemas, d.schemas)
+	if e, ok := errors.AsType[SchemaError](err); ok {
+		e.Header = h
+		return nil, nil, e
+	}
+	if src.bad || len(b.Records) == 0 || !number(b.Records, []span{{h.Epoch, first, len(b.Records)}}) {
+		return nil, nil, fmt.Errorf("batch of %d bytes: %w", size, ErrCorrupt)
+	}
+	b.Last = b.Records[len(b.Records)-1].Last
+	return b, carried, nil
 }

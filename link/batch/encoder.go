@@ -1,7 +1,9 @@
 package batch
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 
 	"skyhaul/bufferstore"
@@ -17,34 +19,221 @@ var ErrLimit = errors.New("limit too small for a batch")
 // which schemas and openings the destination is known to hold, and nothing
 // else. It is not safe for concurrent use.
 type Encoder struct {
-	schemas point.Lookup
+	in    intake
+	body  bodyWriter
+	arena []byte // what is left of it for the records to come
+	batch []byte // the longest yet that fits
+	try   []byte
+
+	held   held[point.SchemaID]
+	opened held[bufferstore.Epoch]
+	acked  bufferstore.Seq
 }
 
 // NewEncoder returns an encoder that takes the destination to hold nothing.
 // Scans of schemas that the lookup doesn't find travel as they are.
 func NewEncoder(schemas point.Lookup) *Encoder {
-	return &Encoder{schemas: schemas}
+	e := &Encoder{in: newIntake(schemas)}
+	e.Reset()
+	return e
 }
+
+const (
+	// batchBytes of records end a batch whatever its limit, as maxRecords do,
+	// for the memory of the appliance.
+	batchBytes = 4 << 20
+	// keepBytes of records are the most whose memory is kept for the next batch.
+	keepBytes = 512 << 10
+)
 
 // Encode appends a batch of at most limit bytes to dst and returns it with the
 // last sequence number in it. It takes as many records as fit, from the first
-// one on, and stops by itself before a record of another epoch and before a
-// hole in the numbers. A record that doesn't fit alone goes as a gap
-// (bufferstore.TooLarge). Where recs yields nothing, dst comes back with last 0.
+// one on, and stops by itself before a record of another epoch, before a hole
+// in the numbers, after 65,536 records and after 4 MiB of records. Where recs
+// yields nothing, dst comes back with last 0.
+//
+// A record that doesn't fit alone goes as a gap (bufferstore.TooLarge), so
+// limit must be what the uplink can ever carry in one piece, never what is
+// left of a budget. [ErrLimit] is returned where limit can't take a gap, or
+// not the schema of a record that would fit.
 //
 // The caller gives h.Opening with every call; it goes on the wire until an ack
-// covers a batch that carried it.
-//
-// An error of recs is returned if it comes before the first record; else it
-// ends the batch, and the next call meets it. [ErrLimit] is returned where the
-// limit can't take the shortest batch.
+// covers a batch that carried it. An error of recs is returned if it comes
+// before the first record; else it ends the batch, and the next call meets it.
 func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record, error], limit int) (p []byte, last bufferstore.Seq, err error) {
-	return dst, 0, errors.New("encode: not there yet")
+	defer e.release()
+	fit, err := e.fill(&h, recs, limit)
+	if err != nil || len(e.in.entries) == 0 {
+		return dst, 0, err
+	}
+	if fit == 0 {
+		if err := e.refuse(&h, limit); err != nil {
+			return dst, 0, err
+		}
+		fit = 1
+	}
+	return append(dst, e.batch...), e.sent(&h, fit), nil
+}
+
+// fill takes records in until they no longer fit, leaves the longest batch
+// that does in e.batch, and returns how many records it has.
+func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], limit int) (fit int, err error) {
+	measure := limit // bytes of records at which to look whether they fit: first where they would unpacked
+	for rec, err := range recs {
+		if err == nil && len(e.in.entries) == 0 {
+			err = e.begin(h, &rec)
+		}
+		if err != nil && len(e.in.entries) == 0 {
+			return 0, err
+		}
+		if err != nil || !e.follows(&rec) {
+			break
+		}
+		e.in.add(e.own(rec))
+		if e.in.bytes < measure {
+			continue
+		}
+		if !e.fits(h, len(e.in.entries), limit) {
+			return e.cut(h, fit, len(e.in.entries), limit), nil
+		}
+		fit, measure = len(e.in.entries), 2*e.in.bytes
+	}
+	if n := len(e.in.entries); n > fit && !e.fits(h, n, limit) {
+		return e.cut(h, fit, n, limit), nil
+	}
+	return len(e.in.entries), nil
+}
+
+// begin looks at the first record: it must be of the epoch of the header.
+func (e *Encoder) begin(h *Header, rec *bufferstore.Record) error {
+	if rec.Epoch != h.Epoch {
+		return fmt.Errorf("record of epoch %s under the header of epoch %s", rec.Epoch, h.Epoch)
+	}
+	e.held.rewind(rec.First)
+	e.opened.rewind(rec.First)
+	return nil
+}
+
+// follows reports whether rec goes into the same batch as what is in.
+func (e *Encoder) follows(rec *bufferstore.Record) bool {
+	n := len(e.in.entries)
+	if n == 0 {
+		return true
+	}
+	before := &e.in.entries[n-1]
+	return rec.Epoch == before.Epoch && rec.First == before.Last+1 && n < maxRecords && e.in.bytes+len(rec.Data) <= batchBytes
+}
+
+// own returns rec with its data in memory of the encoder.
+func (e *Encoder) own(rec bufferstore.Record) bufferstore.Record {
+	if n := len(rec.Data); n > cap(e.arena)-len(e.arena) {
+		e.arena = make([]byte, 0, max(64<<10, n)) // what was there stays with its records
+	}
+	at := len(e.arena)
+	e.arena = append(e.arena, rec.Data...)
+	rec.Data = e.arena[at:]
+	return rec
+}
+
+// cut returns the greatest number of records that fit, of which fit do and
+// over don't; close to the limit is close enough.
+func (e *Encoder) cut(h *Header, fit, over, limit int) int {
+	for over-fit > 1 && (fit == 0 || len(e.batch) < limit-limit/32) {
+		if mid := fit + (over-fit)/2; e.fits(h, mid, limit) {
+			fit = mid
+		} else {
+			over = mid
+		}
+	}
+	return fit
+}
+
+// fits makes a batch of the first n records, and leaves it in e.batch if it
+// is within limit.
+func (e *Encoder) fits(h *Header, n, limit int) bool {
+	var ok bool
+	if e.try, ok = e.write(e.try[:0], h, n, true); !ok || len(e.try) > limit {
+		return false
+	}
+	e.batch, e.try = e.try, e.batch
+	return true
+}
+
+// refuse makes a batch of a gap in place of the first record, which doesn't
+// fit alone, unless it is the schema that doesn't.
+func (e *Encoder) refuse(h *Header, limit int) error {
+	first := &e.in.entries[0]
+	if bare, ok := e.write(e.try[:0], h, 1, false); ok && len(bare) <= limit {
+		return fmt.Errorf("schema %s in %d bytes: %w", first.group.id, limit, ErrLimit)
+	}
+	gap := bufferstore.Record{Epoch: first.Epoch, First: first.First, Last: first.Last, Lost: bufferstore.TooLarge}
+	if first.Lost != bufferstore.Kept {
+		gap.Lost = first.Lost
+	}
+	e.in.reset()
+	e.in.add(gap)
+	if !e.fits(h, 1, limit) {
+		return fmt.Errorf("batch of %d bytes in %d bytes: %w", len(e.try), limit, ErrLimit)
+	}
+	return nil
+}
+
+// write appends a batch of the first n records; ok is false if no decoder would take it.
+func (e *Encoder) write(dst []byte, h *Header, n int, schemas bool) (p []byte, ok bool) {
+	entries := e.in.entries[:n]
+	wire := *h
+	if e.opened[h.Epoch].sure {
+		wire.Opening = nil
+	}
+	e.body.sort(entries)
+	forms := e.body.carry(func(id point.SchemaID) bool { return schemas && !e.held[id].sure })
+	dst = appendHeader(dst, &wire, entries[0].First, len(forms) > 0)
+	dst = e.body.append(dst, forms)
+	var s sum
+	s.header(&wire, entries[0].First)
+	s.add(forms)
+	for i := range entries {
+		s.record(&entries[i].Record)
+	}
+	return binary.BigEndian.AppendUint32(dst, s.crc), len(forms) <= maxSchemas && e.body.pack.unpacked <= maxBytes
+}
+
+// sent notes what the batch of the first n records carries, and returns its last number.
+func (e *Encoder) sent(h *Header, n int) bufferstore.Seq {
+	last := e.in.entries[n-1].Last
+	if last <= e.acked {
+		return last // an ack from before says nothing of what goes once more
+	}
+	for id, g := range e.in.groups {
+		if g != nil && g.first < n {
+			e.held.carry(id, last)
+		}
+	}
+	if h.Opening != nil {
+		e.opened.carry(h.Epoch, last)
+	}
+	return last
+}
+
+// release lets go of the records, and of the memory of a long batch.
+func (e *Encoder) release() {
+	if e.in.bytes > keepBytes {
+		e.in.entries, e.body, e.batch, e.try = nil, bodyWriter{}, nil, nil
+	}
+	e.in.reset()
+	e.arena = nil
 }
 
 // Acked tells that every record up to upTo is durable at the destination: what
 // a batch up to there carried in full isn't carried again.
-func (e *Encoder) Acked(upTo bufferstore.Seq) {}
+func (e *Encoder) Acked(upTo bufferstore.Seq) {
+	e.acked = upTo
+	e.held.acked(upTo)
+	e.opened.acked(upTo)
+}
 
 // Reset forgets what the destination holds: schemas and openings go in full again.
-func (e *Encoder) Reset() {}
+func (e *Encoder) Reset() {
+	e.held = make(held[point.SchemaID])
+	e.opened = make(held[bufferstore.Epoch])
+}

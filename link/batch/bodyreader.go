@@ -1,0 +1,249 @@
+package batch
+
+import (
+	"slices"
+
+	"skyhaul/bufferstore"
+	"skyhaul/edge/point"
+)
+
+// bodyReader reads bodies, reusing its memory. It makes records without
+// epoch and numbers: First is 0, and Last is how many more numbers a gap takes.
+type bodyReader struct {
+	unpack  unpacker
+	columns columnReader
+
+	runs    []run
+	groups  []*group
+	records [][][]byte // of each group, in order
+	left    int        // bytes that records may still take
+
+	scan   point.Scan
+	stamps []point.Stamp
+	raws   []uint64
+}
+
+// run is one line of the order section.
+type run struct {
+	symbol int
+	n      int
+	gap    uint64 // numbers of a gap
+	lost   bufferstore.Reason
+}
+
+// noColumns makes a scan append all but its values.
+var noColumns point.Schema
+
+// read takes a body off src. It returns nil records, with src.bad set, for what
+// no writer made, and a SchemaError with nothing but an id for a schema that
+// is neither carried nor found.
+func (r *bodyReader) read(src *source, carried []*point.Schema, find point.Lookup) ([]bufferstore.Record, error) {
+	r.left = maxBytes
+	if err := r.readGroups(src, carried, find); err != nil || src.bad {
+		return nil, err
+	}
+	counts := r.readOrder(src)
+	if src.bad {
+		return nil, nil
+	}
+	r.records = r.records[:0]
+	if len(r.groups) > 0 {
+		r.readScans(src, counts[symbolScan:])
+	}
+	var opaque [][]byte
+	if counts[symbolOpaque] > 0 {
+		opaque = r.readOpaque(src, counts[symbolOpaque])
+	}
+	if src.bad {
+		return nil, nil
+	}
+	return r.merge(opaque), nil
+}
+
+func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find point.Lookup) error {
+	r.groups = r.groups[:0]
+	for range src.count(maxGroups) {
+		place := src.count(len(carried))
+		if place > 0 {
+			s := carried[place-1]
+			r.groups = append(r.groups, newGroup(s.ID(), s))
+			continue
+		}
+		var id point.SchemaID
+		copy(id[:], src.take(uint64(len(id))))
+		if src.bad {
+			return nil
+		}
+		s, ok := find(id)
+		if !ok {
+			return SchemaError{ID: id}
+		}
+		r.groups = append(r.groups, newGroup(id, s))
+	}
+	return nil
+}
+
+// readOrder fills r.runs and returns how many records there are of each symbol.
+func (r *bodyReader) readOrder(src *source) []int {
+	order := source{b: r.unpack.next(src)}
+	counts := make([]int, symbolScan+len(r.groups))
+	r.runs = r.runs[:0]
+	for total := 0; len(order.b) > 0 && !order.bad; {
+		u := run{symbol: order.count(len(counts) - 1), n: 1}
+		if u.symbol == symbolGap {
+			u.gap = order.uvarint()
+			u.lost = bufferstore.Reason(order.byte())
+			order.bad = order.bad || u.gap == 0 || u.lost == bufferstore.Kept || !u.lost.Valid()
+		} else {
+			u.n = order.count(maxRecords)
+		}
+		if total += u.n; total > maxRecords {
+			order.bad = true
+		}
+		counts[u.symbol] += u.n
+		r.runs = append(r.runs, u)
+	}
+	src.bad = src.bad || order.bad
+	return counts
+}
+
+func (r *bodyReader) readOpaque(src *source, n int) [][]byte {
+	lengths := source{b: r.unpack.next(src)}
+	all := source{b: slices.Clone(r.unpack.next(src))} // never src's memory
+	opaque := make([][]byte, n)
+	for i := range opaque {
+		opaque[i] = all.take(uint64(lengths.count(maxBytes)))
+	}
+	src.bad = src.bad || lengths.bad || all.bad || len(all.b) > 0
+	return opaque
+}
+
+// readScans fills r.records; counts are the scans of each group.
+func (r *bodyReader) readScans(src *source, counts []int) {
+	quality := source{b: r.unpack.next(src)}
+	c := &r.columns
+	c.modes = source{b: r.unpack.next(src)}
+	c.exponents = source{b: r.unpack.next(src)}
+	c.numbers = source{b: r.unpack.next(src)}
+	r.readPools(src)
+	for i, g := range r.groups {
+		if src.bad || counts[i]*(minScan+g.tail) > r.left {
+			src.bad = true
+			return
+		}
+		rows := readQuality(&quality, counts[i], len(g.schema.Columns))
+		records := make([][]byte, 0, counts[i])
+		for at := 0; at < counts[i] && !src.bad && !quality.bad; at += pageScans {
+			records = r.page(records, g, rows[at:min(at+pageScans, counts[i])])
+			src.bad = c.bad() || r.left < 0
+		}
+		src.bad = src.bad || quality.bad
+		r.records = append(r.records, records)
+	}
+}
+
+// minScan is the least that a scan record takes beside its values.
+const minScan = 15
+
+func (r *bodyReader) readPools(src *source) {
+	c := &r.columns
+	c.planes = planeReader{pools: c.planes.pools[:0]}
+	c.bits = bitReader{}
+	pools := int(src.byte())
+	if pools == 0 {
+		return
+	}
+	c.planes.assign = r.unpack.next(src)
+	for range pools {
+		c.planes.pools = append(c.planes.pools, r.unpack.next(src))
+	}
+	c.bits.b = r.unpack.next(src)
+}
+
+// page reads a page and appends its records; rows are their qualities.
+func (r *bodyReader) page(records [][]byte, g *group, rows [][]point.Quality) [][]byte {
+	r.readStamps(len(rows))
+	first := len(records)
+	var page []byte
+	ends := make([]int, len(rows))
+	for i := range rows {
+		r.scan.Schema, r.scan.Stamp, r.scan.Quality = g.id, r.stamps[i], rows[i]
+		page = r.scan.Append(page, &noColumns)
+		page = append(page, make([]byte, g.tail)...)
+		ends[i] = len(page)
+	}
+	if r.left -= len(page); r.left < 0 {
+		return records
+	}
+	begin := 0
+	for _, end := range ends {
+		records = append(records, page[begin:end:end])
+		begin = end
+	}
+	left := g.tail
+	for i := range g.schema.Columns {
+		t := g.schema.Columns[i].Type
+		r.column(records[first:], rows, i, t, left)
+		left -= t.Size()
+	}
+	return records
+}
+
+func (r *bodyReader) readStamps(n int) {
+	r.stamps = resize(r.stamps, n)
+	r.raws = resize(r.raws, n)
+	for part := range stampColumns {
+		r.columns.read(r.raws, point.Uint64, r.columns.mode())
+		for i, v := range r.raws {
+			setStampColumn(&r.stamps[i], part, v)
+		}
+	}
+}
+
+// column reads column i into the records, left bytes before their end.
+func (r *bodyReader) column(records [][]byte, rows [][]point.Quality, i int, t point.Type, left int) {
+	mode := r.columns.mode()
+	valued := func(k int) bool { return mode&flagWhole != 0 || rows[k] == nil || rows[k][i].HasValue() }
+	n := 0
+	for k := range records {
+		if valued(k) {
+			n++
+		}
+	}
+	r.raws = resize(r.raws, n)
+	r.columns.read(r.raws, t, mode)
+	raws := r.raws
+	for k, rec := range records {
+		if valued(k) {
+			putBigEndian(rec[len(rec)-left:], t.Size(), raws[0])
+			raws = raws[1:]
+		}
+	}
+}
+
+// merge puts the records of all symbols back into their order.
+func (r *bodyReader) merge(opaque [][]byte) []bufferstore.Record {
+	var recs []bufferstore.Record
+	for _, u := range r.runs {
+		if u.symbol == symbolGap {
+			recs = append(recs, bufferstore.Record{Last: bufferstore.Seq(u.gap - 1), Lost: u.lost})
+			continue
+		}
+		from := &opaque
+		if u.symbol >= symbolScan {
+			from = &r.records[u.symbol-symbolScan]
+		}
+		for _, data := range (*from)[:u.n] {
+			recs = append(recs, bufferstore.Record{Data: data})
+		}
+		*from = (*from)[u.n:]
+	}
+	return recs
+}
+
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
