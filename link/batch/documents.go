@@ -1,8 +1,6 @@
 package batch
 
 import (
-	"errors"
-
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
 )
@@ -41,7 +39,7 @@ type LaneAck struct {
 	Fresh bool
 }
 
-// Down is the retained document of open commands.
+// Down is the retained document of open commands, at most 32.
 type Down struct {
 	At       int64 // as Ack.At
 	Commands []Command
@@ -52,27 +50,4 @@ type Command struct {
 	ID       uint64
 	Deadline int64  // Unix milliseconds; not carried out after it
 	Body     []byte // at most 1 KiB
-}
-
-// Marshal returns the document for a site under its key. It refuses what
-// breaks the limits named above.
-func (a *Ack) Marshal(k Key, site string) ([]byte, error) {
-	return nil, errors.New("ack: not there yet")
-}
-
-// ParseAck reads a document made by Marshal for the same site under the same
-// key. The error is [ErrMAC] or wraps [ErrCorrupt] or [ErrVersion].
-func ParseAck(p []byte, k Key, site string) (*Ack, error) {
-	return nil, errors.New("ack: not there yet")
-}
-
-// Marshal returns the document for a site under its key.
-func (d *Down) Marshal(k Key, site string) ([]byte, error) {
-	return nil, errors.New("down: not there yet")
-}
-
-// ParseDown reads a document made by Marshal for the same site under the same
-// key. The error is [ErrMAC] or wraps [ErrCorrupt] or [ErrVersion].
-func ParseDown(p []byte, k Key, site string) (*Down, error) {
-	return nil, errors.New("down: not there yet")
 }

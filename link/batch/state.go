@@ -1,7 +1,9 @@
 package batch
 
 import (
-	"errors"
+	"encoding/binary"
+	"fmt"
+	"math"
 	"time"
 )
 
@@ -18,11 +20,41 @@ type State struct {
 	Next time.Duration
 }
 
-// Marshal returns the document.
-func (s State) Marshal() []byte { return nil }
+// flagOnline is the one flag of a state.
+const flagOnline = 1
+
+// Marshal returns the document, at most 15 bytes:
+//
+//	version u8 = 1 | flags u8 | config 8 | seconds to the next contact uvarint
+//
+// Next is rounded up to seconds and kept between 0 and 2^32-1 of them.
+func (s State) Marshal() []byte {
+	p := []byte{documentVersion, 0}
+	if s.Online {
+		p[1] = flagOnline
+	}
+	p = append(p, s.Config[:]...)
+	seconds := (s.Next-1)/time.Second + 1
+	if s.Next <= 0 {
+		seconds = 0
+	}
+	return binary.AppendUvarint(p, uint64(min(seconds, math.MaxUint32)))
+}
 
 // ParseState reads a document made by Marshal. The error wraps [ErrCorrupt] or
 // [ErrVersion].
-func ParseState(p []byte) (State, error) {
-	return State{}, errors.New("state: not there yet")
+func ParseState(p []byte) (s State, err error) {
+	src := source{b: p}
+	version, flags := src.byte(), src.byte()
+	if !src.bad && version != documentVersion {
+		return State{}, fmt.Errorf("state version %d, want %d: %w", version, documentVersion, ErrVersion)
+	}
+	s.Online = flags == flagOnline
+	copy(s.Config[:], src.take(uint64(len(s.Config))))
+	seconds := src.uvarint()
+	if src.bad || len(src.b) > 0 || flags > flagOnline || seconds > math.MaxUint32 {
+		return State{}, fmt.Errorf("state of %d bytes: %w", len(p), ErrCorrupt)
+	}
+	s.Next = time.Duration(seconds) * time.Second
+	return s, nil
 }
