@@ -42,15 +42,20 @@ func (f *flow) write(p []byte, due time.Time) (int, error) {
 	return len(p), nil
 }
 
-// wakeAt lets readers look again at t.
+// wakeAt lets readers look again at t; f.mu is held. A t that has come needs no
+// timer, and in a bubble must not have one: timers that fire at once crash the
+// race detector of Go 1.26 when two goroutines make them.
 func (f *flow) wakeAt(t time.Time) *time.Timer {
-	return time.AfterFunc(time.Until(t), f.wake)
-}
-
-func (f *flow) wake() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.changed.Broadcast()
+	wait := time.Until(t)
+	if wait <= 0 {
+		f.changed.Broadcast()
+		return nil
+	}
+	return time.AfterFunc(wait, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.changed.Broadcast()
+	})
 }
 
 func (f *flow) Read(p []byte) (int, error) {
@@ -94,6 +99,7 @@ func (f *flow) SetReadDeadline(t time.Time) error {
 	f.deadline = t
 	if f.alarm != nil {
 		f.alarm.Stop()
+		f.alarm = nil
 	}
 	if !t.IsZero() {
 		f.alarm = f.wakeAt(t)

@@ -169,7 +169,11 @@ func (w *wire) put(bytes []byte) error {
 
 // sleepUntil returns at t, or when done.
 func (w *wire) sleepUntil(t time.Time) {
-	timer := time.NewTimer(time.Until(t))
+	wait := time.Until(t)
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
