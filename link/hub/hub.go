@@ -69,6 +69,5 @@ type Rejected struct {
 	Site    string
 	Topic   string
 	Cause   string
-	At      time.Time
 	Payload []byte
 }
