@@ -80,5 +80,6 @@ type Options struct {
 	Bus    Bus
 	Sink   Sink
 	Now    func() point.Stamp
+	Tick   func() // called after every pass; nil for none
 	Logger *slog.Logger
 }

@@ -33,6 +33,9 @@ type lane struct {
 
 // New returns a scanner of g. It does nothing before Run.
 func New(g Group, o Options) *Scanner {
+	if o.Tick == nil {
+		o.Tick = func() {}
+	}
 	s := &Scanner{
 		group:   g,
 		opts:    o,
@@ -111,6 +114,7 @@ func (s *Scanner) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		s.pass(ctx)
+		s.opts.Tick()
 		next := time.Since(start)/s.group.Interval + 1
 		if missed := next - place - 1; missed > 0 {
 			s.mu.Lock()

@@ -24,9 +24,10 @@ type TLSOptions struct {
 	Time   func() time.Time // for certificates' validity; nil stands for time.Now
 }
 
-// DialTLS dials host:port with TLS 1.3. It reads the files now; the returned
-// dialer keeps session tickets in memory from one connection to the next.
-func DialTLS(addr string, o TLSOptions) (Dialer, error) {
+// DialTLS speaks TLS 1.3 on what dial opens to the broker at host:port. It reads
+// the files now; the returned dialer keeps session tickets in memory from one
+// connection to the next.
+func DialTLS(dial Dialer, addr string, o TLSOptions) (Dialer, error) {
 	c, err := o.config(addr)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func DialTLS(addr string, o TLSOptions) (Dialer, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
-		conn, err := dialTCP(ctx, addr)
+		conn, err := dial(ctx)
 		if err != nil {
 			return nil, err
 		}

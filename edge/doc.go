@@ -1,0 +1,28 @@
+// Package edge puts the appliance together: lines and endpoints are scanned,
+// readings kept, windows used. What it owns is the wiring, the policy on
+// failure and the order of stopping.
+//
+// # When something fails
+//
+//	what                       then
+//	port missing, unit dead    its points are bad with the reason; everything else goes on; tried again
+//	block of registers refused its own points are bad; the rest of the unit is read around it
+//	store can't write          readings stay in RAM up to 8 MiB, then take numbers and become a declared gap; tried each second
+//	store damaged              set aside, a fresh one begun; it is named on the page
+//	broker, DNS, hub           buffered; tried again while the window is open, with pauses that grow
+//	ledger can't be written    the link is used on and counted in RAM; the page says so
+//	status address in use      the page is missing, the log says so; tried again
+//	clock steps                a note; order rests on sequence and boottime, so nothing moves
+//	schema can't be kept       the daemon does not start: readings nobody can name are no readings
+//	configuration wrong        the daemon does not start, exit 78, and systemd leaves it at that
+//
+// A state that lasts is one line in the log when it begins, one when it ends,
+// and a sentence on the page in between.
+//
+// # Stopping
+//
+//	1  scanners, then nothing new comes; a pass cut short makes no record
+//	2  the last sync, at most 5 s, not cut short by the stop itself
+//	3  the uplink: DISCONNECT without waiting for acknowledgements
+//	4  the store's own work, then Close
+package edge

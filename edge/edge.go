@@ -1,0 +1,179 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"skyhaul/bufferstore"
+	"skyhaul/config"
+	"skyhaul/edge/clock"
+	"skyhaul/edge/point"
+	"skyhaul/edge/scan"
+	"skyhaul/edge/stable"
+	"skyhaul/link"
+	"skyhaul/link/batch"
+	"skyhaul/modbus/bus"
+)
+
+// Options are what a daemon is made of.
+type Options struct {
+	Config *config.Config
+	Dir    string // of state and buffer; the only place written to
+	Clock  *clock.Clock
+	State  *stable.Dir
+	// Credentials is the folder that credential:NAME in the configuration
+	// points into.
+	Credentials string
+	Version     string
+	// Tick is called by each part, see Deadlines, whenever it has come round; nil
+	// for none.
+	Tick   func(part string)
+	Logger *slog.Logger
+}
+
+// Daemon is the appliance: it scans, keeps and forwards.
+type Daemon struct {
+	opts     Options
+	log      *slog.Logger
+	started  time.Time
+	store    *bufferstore.Store
+	schemas  *Schemas
+	lines    []*line
+	scanners []*scanner
+	keeper   *keeper
+	ledger   *link.Ledger // nil without an uplink
+	uplink   *link.Uplink // nil without an uplink
+}
+
+// line is a line or endpoint with its configuration.
+type line struct {
+	*bus.Line
+	config *config.Line
+}
+
+// scanner is a scan group with the name of its line.
+type scanner struct {
+	*scan.Scanner
+	line string
+}
+
+// New puts a daemon together. It opens the store, for which it can't do
+// without; everything else that may be missing is a state, told by Snapshot.
+// Close must be called in the end.
+func New(o Options) (*Daemon, error) {
+	if o.Tick == nil {
+		o.Tick = func(string) {}
+	}
+	d := &Daemon{opts: o, log: o.Logger, started: time.Now()}
+	var err error
+	if d.schemas, err = OpenSchemas(o.State, d.log); err != nil {
+		return nil, err
+	}
+	if d.store, err = OpenStore(o.Config, o.Dir, d.schemas, d.log); err != nil {
+		return nil, err
+	}
+	if err := d.connect(); err != nil {
+		d.store.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// connect wires the parts: lines -> scanners -> keeper -> store -> uplink.
+func (d *Daemon) connect() error {
+	d.keeper = newKeeper(d)
+	for i := range d.opts.Config.Lines {
+		d.lines = append(d.lines, newLine(&d.opts.Config.Lines[i], d.log))
+	}
+	for i := range d.opts.Config.Groups {
+		g := &d.opts.Config.Groups[i]
+		s := scan.New(g.Group, scan.Options{
+			Bus: d.line(g.Line), Sink: d.keeper, Now: d.opts.Clock.Now,
+			Tick: func() { d.opts.Tick(PartScan) }, Logger: d.log.With("group", g.Name),
+		})
+		for _, schema := range s.Schemas() {
+			if err := d.schemas.keep(schema); err != nil {
+				return err
+			}
+		}
+		d.scanners = append(d.scanners, &scanner{s, g.Line})
+	}
+	if d.opts.Config.Uplink == nil {
+		return nil
+	}
+	return d.connectUplink(d.opts.Config.Uplink)
+}
+
+// Run works until ctx ends, then stops the parts in the order of doc.go and
+// returns nil, or what ended a part that should not have ended.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	store := newStage(ctx, fail)
+	store.start(d.store.Run)
+	store.start(d.opts.Clock.Run)
+	uplink := newStage(ctx, fail)
+	if d.uplink != nil {
+		uplink.start(d.uplink.Run)
+	}
+	keeping := newStage(ctx, fail)
+	keeping.start(d.keeper.Run)
+	d.note("start", fmt.Sprintf("version %s configuration %x", d.opts.Version, d.opts.Config.Hash))
+	acquiring := newStage(ctx, fail)
+	for _, l := range d.lines {
+		acquiring.start(l.Run)
+	}
+	for _, s := range d.scanners {
+		acquiring.start(s.Run)
+	}
+
+	<-ctx.Done()
+	acquiring.stop()
+	keeping.stop()
+	uplink.stop()
+	store.stop()
+	if err := context.Cause(ctx); err != context.Canceled {
+		return err
+	}
+	return nil
+}
+
+// Close gives the store back. Run must have returned.
+func (d *Daemon) Close() error { return d.store.Close() }
+
+// note writes an entry for the auditor.
+func (d *Daemon) note(topic, text string) {
+	n := point.Note{Stamp: d.opts.Clock.Now(), Topic: topic, Text: text}
+	d.keeper.Put(point.Message, n.Append(nil))
+}
+
+func (d *Daemon) line(name string) *line {
+	for _, l := range d.lines {
+		if l.config.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// OpenStore opens the buffer in dir as the daemon does; it is for tools that look
+// into a buffer that no daemon has open.
+func OpenStore(c *config.Config, dir string, s *Schemas, log *slog.Logger) (*bufferstore.Store, error) {
+	o := bufferstore.Options{Codec: batch.NewChunkCodec(s.Lookup), Quota: c.Buffer.Quota, Logger: log}
+	for _, l := range point.Lanes() {
+		policy := bufferstore.Keep
+		if l == point.History || l == point.Trend {
+			policy = bufferstore.DropOldest
+		}
+		o.Lanes = append(o.Lanes, bufferstore.LaneOptions{Name: l.String(), Policy: policy, Retain: c.Buffer.Retain[l]})
+	}
+	store, err := bufferstore.Open(filepath.Join(dir, "buffer"), o)
+	if err != nil {
+		return nil, fmt.Errorf("open buffer: %w", err)
+	}
+	return store, nil
+}

@@ -1,0 +1,178 @@
+package edge
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"skyhaul/bufferstore"
+	"skyhaul/edge/point"
+	"skyhaul/edge/scan"
+	"skyhaul/edge/status"
+	"skyhaul/link"
+	"skyhaul/link/window"
+)
+
+// Snapshot tells how the daemon is at this moment.
+func (d *Daemon) Snapshot() status.Snapshot {
+	now := d.opts.Clock.Now()
+	s := status.Snapshot{
+		Site: d.opts.Config.Site.ID, DisplayName: d.opts.Config.Site.DisplayName, Version: d.opts.Version,
+		ConfigHash: fmt.Sprintf("%x", d.opts.Config.Hash), Started: d.started.UTC(), Time: now.Time(),
+		TimeQuality: now.Quality.String(), ClockSteps: d.opts.Clock.Steps(),
+	}
+	if bound, ok := now.Bound(); ok {
+		s.TimeBound = seconds(bound)
+	}
+	store := d.store.Stats()
+	s.Buffer = bufferStatus(store)
+	for _, l := range store.Lanes {
+		s.Lanes = append(s.Lanes, laneStatus(l))
+	}
+	for _, l := range d.lines {
+		s.Lines = append(s.Lines, l.status())
+	}
+	for _, sc := range d.scanners {
+		for _, r := range sc.Latest() {
+			s.Points = append(s.Points, pointStatus(r, sc.line, now))
+		}
+	}
+	if d.uplink != nil {
+		s.Uplinks = []status.Uplink{d.uplinkStatus(now)}
+	}
+	s.Degraded = d.degraded(&s, store)
+	return s
+}
+
+func seconds(d time.Duration) *float64 {
+	s := d.Seconds()
+	return &s
+}
+
+func bufferStatus(s bufferstore.Stats) status.Buffer {
+	b := status.Buffer{Bytes: s.Disk, Quota: s.Quota, Quarantine: strings.Join(s.Quarantined, ", ")}
+	if s.SyncError != nil {
+		b.LastError = s.SyncError.Error()
+	}
+	if perDay := float64(s.Disk) / (s.Age.Hours() / 24); s.Age > time.Hour && perDay > 0 {
+		days := float64(s.Quota-s.Disk) / perDay
+		b.DaysLeft = &days
+	}
+	return b
+}
+
+func laneStatus(l bufferstore.LaneStats) status.Lane {
+	out := status.Lane{Name: l.Name, Appended: uint64(l.Appended), Durable: uint64(l.Durable), Gaps: uint64(l.Gaps)}
+	for _, c := range l.Cursors {
+		if c.Name == hubCursor {
+			out.Sent, out.Acked = uint64(c.Sent), uint64(c.Acked)
+		}
+	}
+	out.Pending = out.Appended - out.Acked
+	return out
+}
+
+func (l *line) status() status.Line {
+	st := l.Stats()
+	out := status.Line{Name: l.config.Name, Address: l.config.Address, State: "up", Busy: 100 * st.Busy}
+	if l.config.Serial != nil {
+		out.Address = l.config.Serial.Device
+	}
+	if !st.Connected {
+		out.State = "not connected"
+	}
+	for _, u := range st.Units {
+		if u.Down {
+			out.UnitsDown++
+		} else {
+			out.UnitsUp++
+		}
+		out.Requests += u.Requests
+		out.Errors += u.Timeouts + u.Damaged + u.Exceptions
+	}
+	return out
+}
+
+func pointStatus(r scan.Reading, line string, now point.Stamp) status.Point {
+	p := status.Point{
+		Tag: r.Tag, Description: r.Description, Unit: r.Column.Unit,
+		Quality: r.Quality.Status().String(), Reason: r.Quality.Reason().String(),
+		Group: r.Group, Lane: r.Lane.String(), Line: line, UnitID: uint8(r.Unit),
+	}
+	if r.Stamp.Boot == 0 {
+		return p // not read yet
+	}
+	p.Age = seconds(now.Boottime - r.Stamp.Boottime)
+	if r.Quality.HasValue() {
+		p.Value = strconv.FormatFloat(r.Value(r.Raw), 'f', int(r.Decimals), 64)
+	}
+	return p
+}
+
+// daysShown is how far ahead the page shows windows.
+const daysShown = 24 * time.Hour
+
+func (d *Daemon) uplinkStatus(now point.Stamp) status.Uplink {
+	st := d.uplink.Status()
+	c := d.opts.Config.Uplink
+	u := status.Uplink{
+		Name: c.Address, Open: st.Window.Open, Session: st.Phase.String(), LastError: st.Err,
+		BytesToday: st.Totals.Today.Billed, CostToday: st.Totals.Today.Money, Currency: c.Tariff.Currency,
+	}
+	if st.Window.Open {
+		u.Until = st.Window.Until
+	} else {
+		u.Next = st.Window.Until
+	}
+	if !st.AckAt.IsZero() {
+		u.LastAck = seconds(now.Time().Sub(st.AckAt))
+	}
+	for _, span := range window.Next(c.Window, now.Time(), 100) {
+		if span.Start.After(now.Time().Add(daysShown)) {
+			break
+		}
+		u.Windows = append(u.Windows, status.Window{Opens: span.Start, Closes: span.End})
+	}
+	return u
+}
+
+// degraded says in plain sentences what is not as it should be.
+func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []string) {
+	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if err := d.keeper.fault.get(); err != nil {
+		say("The buffer does not take readings; they are held in memory: %v.", err)
+	}
+	if len(store.Quarantined) > 0 {
+		say("A damaged buffer was set aside: %s.", s.Buffer.Quarantine)
+	}
+	for _, l := range s.Lines {
+		if l.State != "up" {
+			say("Line %s is not connected: check %s.", l.Name, l.Address)
+		} else if l.UnitsDown > 0 {
+			say("On line %s %d of %d units do not answer.", l.Name, l.UnitsDown, l.UnitsDown+l.UnitsUp)
+		}
+	}
+	for _, l := range store.Lanes {
+		if l.Lost > 0 {
+			say("Lane %s has lost %d records; every gap is declared to the hub.", l.Name, l.Lost)
+		}
+	}
+	if d.uplink == nil {
+		return list
+	}
+	st := d.uplink.Status()
+	if st.Phase == link.Spent {
+		say("The byte budget of this period is spent; it begins again at %s.", st.Totals.PeriodEnd.Format(time.RFC3339))
+	}
+	if st.Failures > 0 {
+		say("The last %d sessions failed: %s.", st.Failures, st.Err)
+	}
+	if st.Ledger != "" {
+		say("The ledger can't be written: %s.", st.Ledger)
+	}
+	if n := st.Ignored.BadMAC; n > 0 {
+		say("%d documents for this site were not made with its key.", n)
+	}
+	return list
+}
