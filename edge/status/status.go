@@ -69,7 +69,7 @@ func secured(next http.Handler) http.Handler {
 func asset(contentType string, body []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
-		w.Write(body) //nolint:errcheck // the client went away
+		w.Write(body)
 	})
 }
 
