@@ -23,7 +23,7 @@ const (
 // connection should be opened anew.
 func (l *Line) exchange(ctx context.Context, client *modbus.Client, r *request) bool {
 	began := time.Now()
-	answer, err := client.Do(ctx, r.unit.id, r.pdu, l.timeout(r.unit))
+	answer, err := client.Do(ctx, r.unit.id, r.pdu, l.timeout(r))
 	now := time.Now()
 
 	l.mu.Lock()
@@ -48,14 +48,21 @@ func (l *Line) exchange(ctx context.Context, client *modbus.Client, r *request) 
 	return keep
 }
 
-func (l *Line) timeout(u *unit) time.Duration {
-	if u.id == modbus.Broadcast {
+// timeout returns how long to wait for the answer. What a unit takes to read
+// says nothing of what it takes to write, into flash perhaps.
+func (l *Line) timeout(r *request) time.Duration {
+	switch {
+	case r.unit.id == modbus.Broadcast:
 		return broadcastHold
+	case !r.reads():
+		return l.o.Timeout
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return u.turnaround.timeout(l.o.Timeout)
+	return r.unit.turnaround.timeout(l.o.Timeout)
 }
+
+func (r *request) reads() bool { return r.pdu.Function().Reads() }
 
 // judge says whether r is to be sent again and the connection to be kept. l.mu
 // is held.
@@ -63,7 +70,7 @@ func (l *Line) judge(r *request, answer modbus.Answer, err error, now time.Time)
 	exception, declined := errors.AsType[modbus.Exception](err)
 	switch {
 	case err == nil, declined && exception != modbus.GatewayTarget:
-		l.answered(r.unit, l.silence(r.pdu, answer), now)
+		l.answered(r, answer, now)
 		return exception == modbus.ServerDeviceBusy && r.askLater(now), true
 	case declined || errors.Is(err, modbus.ErrTimeout):
 		healthy := !r.unit.down && r.unit.timeouts == 0
@@ -78,9 +85,13 @@ func (l *Line) judge(r *request, answer modbus.Answer, err error, now time.Time)
 }
 
 // answered notes a valid answer. l.mu is held.
-func (l *Line) answered(u *unit, silence time.Duration, now time.Time) {
+func (l *Line) answered(r *request, a modbus.Answer, now time.Time) {
+	u := r.unit
 	l.seen(u)
-	if since := u.stats.Since; u.answered(now, silence) {
+	if r.reads() {
+		u.turnaround.measured(l.silence(r.pdu, a))
+	}
+	if since := u.stats.Since; u.answered(now) {
 		l.o.Log.Info("unit up again", "unit", u.id, "after", now.Sub(since).Round(time.Millisecond), "probes", u.probes)
 	}
 }
@@ -126,14 +137,14 @@ func (l *Line) silence(req modbus.PDU, a modbus.Answer) time.Duration {
 // resend says whether r is worth another try after nothing came: once, and
 // never a write, which may have been obeyed.
 func (r *request) resend() bool {
-	again := r.probe.IsZero() && !r.resent && r.pdu.Function().Reads()
+	again := r.probe.IsZero() && !r.resent && r.reads()
 	r.resent = true
 	return again
 }
 
 // repair is resend after damage.
 func (r *request) repair() bool {
-	again := r.probe.IsZero() && !r.repaired && r.pdu.Function().Reads()
+	again := r.probe.IsZero() && !r.repaired && r.reads()
 	r.repaired = true
 	return again
 }
@@ -152,10 +163,6 @@ func (r *request) askLater(now time.Time) bool {
 // count adds an exchange to the counters of its unit.
 func (r *request) count(err error) {
 	s := &r.unit.stats
-	s.Requests++
-	if !r.probe.IsZero() {
-		s.Probes++
-	}
 	_, declined := errors.AsType[modbus.Exception](err)
 	switch {
 	case err == nil:
@@ -166,5 +173,11 @@ func (r *request) count(err error) {
 		s.Timeouts++
 	case errors.Is(err, modbus.ErrDamaged):
 		s.Damaged++
+	default:
+		return // nothing was sent, or the connection was lost
+	}
+	s.Requests++
+	if !r.probe.IsZero() {
+		s.Probes++
 	}
 }

@@ -69,7 +69,7 @@ func New(o Options) *Line {
 
 // Do sends a request to a unit when its turn has come and returns the answer.
 // A read is sent once more after damage and after a missing answer; a write is
-// not, for the unit may have obeyed. A unit that is busy (exception 06) is asked
+// not, for the unit may have obeyed, but is granted the longest wait. A unit that is busy (exception 06) is asked
 // up to three more times. Any other exception is returned as a
 // [modbus.Exception]. While the line can't be opened Do returns
 // [ErrNotConnected] at once, for a unit that is down [ErrUnitDown] (class

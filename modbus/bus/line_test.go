@@ -172,6 +172,18 @@ func TestProbesTakeTwoPercent(t *testing.T) {
 	})
 }
 
+func TestLineWithoutALivingUnitIsProbedWithoutThrift(t *testing.T) {
+	inBubble(t, on9600(units(3)), Options{}, func(t *testing.T, b bench) {
+		b.sim.SetFaults(sim.Faults{Dead: []modbus.UnitID{1, 2, 3}})
+		b.poll(t, 3, time.Minute)
+		for unit := range modbus.UnitID(3) {
+			if got := b.stats(unit + 1).Probes; got < 4 {
+				t.Errorf("%d probes in a minute, want after 1, 2, 4, 8 and 16 s", got)
+			}
+		}
+	})
+}
+
 func TestUnitIsBackWithItsFirstAnswer(t *testing.T) {
 	inBubble(t, on9600(units(2)), Options{}, func(t *testing.T, b bench) {
 		b.poll(t, 2, time.Second)
@@ -389,6 +401,25 @@ func TestTimeoutFollowsTheUnit(t *testing.T) {
 		got := b.stats(1)
 		if want := line9600.T35() + 5*time.Millisecond; got.Turnaround != want || got.Timeout != minTimeout {
 			t.Errorf("%+v, want a turnaround of %v and a timeout of %v", got, want, minTimeout)
+		}
+	})
+}
+
+func TestWriteIsGrantedTheLongestWait(t *testing.T) {
+	h := handler(func(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+		if !req.Function().Reads() {
+			time.Sleep(400 * time.Millisecond)
+		}
+		return units(1).Handle(1, req)
+	})
+	inBubble(t, on9600(h), Options{}, func(t *testing.T, b bench) {
+		b.read(t, Poll, 1)
+		before := b.stats(1)
+		if _, err := b.Do(t.Context(), Operator, 1, modbus.WriteRegister(3, 3)); err != nil {
+			t.Error(err)
+		}
+		if got := b.stats(1); got.Turnaround != before.Turnaround || got.Timeout != before.Timeout {
+			t.Errorf("after the write %+v, before %+v", got, before)
 		}
 	})
 }

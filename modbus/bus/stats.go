@@ -24,7 +24,7 @@ type UnitStats struct {
 	Down  bool
 	Since time.Time // of the last change to up or down; zero if it never answered and isn't down
 
-	Requests   uint64 // sent, probes and retries included
+	Requests   uint64 // OK, declined, timed out or damaged; probes and retries included
 	Retries    uint64
 	Probes     uint64
 	OK         uint64 // answered, not by an exception
@@ -33,7 +33,7 @@ type UnitStats struct {
 	Damaged    uint64
 
 	Turnaround time.Duration // mean silence between request and answer; 0 if it never answered
-	Timeout    time.Duration // silence it is granted now
+	Timeout    time.Duration // silence a read is granted now
 }
 
 // Stats returns a snapshot.

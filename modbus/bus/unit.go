@@ -40,13 +40,12 @@ func newUnit(id modbus.UnitID) *unit {
 }
 
 // answered takes in a valid answer and reports whether the unit was down.
-func (u *unit) answered(now time.Time, turnaround time.Duration) (back bool) {
+func (u *unit) answered(now time.Time) (back bool) {
 	back = u.down
 	if back || u.stats.Since.IsZero() {
 		u.stats.Since = now
 	}
 	u.down, u.timeouts = false, 0
-	u.turnaround.measured(turnaround)
 	return back
 }
 

@@ -116,12 +116,17 @@ func (l *Line) Run(ctx context.Context) error {
 }
 
 func (l *Line) serve(ctx context.Context, port modbus.Conn) (hungUp bool, err error) {
-	w := newWire(l, port, ctx.Done())
-	var listening sync.WaitGroup
-	listening.Go(w.listen)
-	err = modbus.Serve(ctx, w, modbus.RTU, modbus.LineTiming{}, l)
-	w.Close()
-	listening.Wait()
+	serving, cancel := context.WithCancel(ctx)
+	w := newWire(l, port, serving.Done())
+	var helping sync.WaitGroup
+	helping.Go(w.listen)
+	helping.Go(func() {
+		<-serving.Done() // a client that takes no bytes must not hold us longer
+		w.Close()
+	})
+	err = modbus.Serve(serving, w, modbus.RTU, modbus.LineTiming{}, l)
+	cancel()
+	helping.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return false, nil

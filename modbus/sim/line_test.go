@@ -51,11 +51,16 @@ func inBubble(t *testing.T, o Options, f func(*testing.T, *Line, *modbus.Client)
 // read asks a unit for registers from address 0 on and fails on a wrong value.
 func read(t *testing.T, c *modbus.Client, unit modbus.UnitID, quantity int) (modbus.Answer, error) {
 	t.Helper()
+	return readWithin(t, 300*time.Millisecond, c, unit, quantity)
+}
+
+func readWithin(t *testing.T, d time.Duration, c *modbus.Client, unit modbus.UnitID, quantity int) (modbus.Answer, error) {
+	t.Helper()
 	req, err := modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, quantity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := c.Do(t.Context(), unit, req, 300*time.Millisecond)
+	a, err := c.Do(t.Context(), unit, req, d)
 	if err != nil {
 		return a, err
 	}

@@ -57,7 +57,7 @@ func TestPTYServesUnitsInTurn(t *testing.T) {
 	l, link := onPTY(t, Options{Timing: timing, Units: modbus.Units{1: unitOf(), 2: unitOf()}})
 	c := modbus.NewClient(openTTY(t, link), modbus.RTU, timing)
 	for i := range 20 {
-		a, err := read(t, c, modbus.UnitID(1+i%2), 1+i*5)
+		a, err := readWithin(t, 5*time.Second, c, modbus.UnitID(1+i%2), 1+i*5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestKilledClientDoesNotKeepThePTY(t *testing.T) {
 		if err := unix.SetNonblock(int(f.Fd()), true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := read(t, modbus.NewClient(f, modbus.RTU, modbus.LineTiming{}), 1, 10); err != nil {
+		if _, err := readWithin(t, 5*time.Second, modbus.NewClient(f, modbus.RTU, modbus.LineTiming{}), 1, 10); err != nil {
 			t.Fatal(err)
 		}
 		f.Close() // without TIOCNXCL

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"testing"
+	"time"
 
 	"skyhaul/modbus"
 )
@@ -24,7 +25,7 @@ func TestTCPServesSeveralClients(t *testing.T) {
 		defer c.Close()
 		client := modbus.NewClient(c, modbus.TCP, modbus.LineTiming{})
 		for unit := range modbus.UnitID(2) {
-			if _, err := read(t, client, 1+unit, 125); err != nil {
+			if _, err := readWithin(t, 5*time.Second, client, 1+unit, 125); err != nil {
 				t.Error(err)
 			}
 		}
