@@ -28,12 +28,12 @@ var floors = map[string]int{
 	"link/hub":  2, // central side: decode, store through a sink, acknowledge
 	"edge/scan": 2, // scan groups, quality, alarms; one pass -> one record a lane
 
-	"modbus/bus":            1, // one line owns one port or endpoint: scheduler, planner, dead units
-	"modbus/sim":            1, // replayed, simulated and faulty units
-	"edge/clock":            1, // boot ordinal, CLOCK_BOOTTIME, wall time and its quality
-	"edge/status":           1, // snapshot, local web page, /status.json, /metrics
-	"link/batch":            1, // the wire format: records <-> bytes
-	"link/batch/codecbench": 2, // bytes per reading of recorded data
+	"modbus/bus":       1, // one line owns one port or endpoint: scheduler, planner, dead units
+	"modbus/sim":       1, // replayed, simulated and faulty units
+	"edge/clock":       1, // boot ordinal, CLOCK_BOOTTIME, wall time and its quality
+	"edge/status":      1, // snapshot, local web page, /status.json, /metrics
+	"link/batch":       1, // the wire format: records <-> bytes
+	"link/batch/bench": 2, // bytes per reading of recorded data
 
 	"edge/point":    0, // point, schema, value, quality, stamp, scan, event: the records' content
 	"edge/stable":   0, // small named values that must outlive anything

@@ -43,7 +43,7 @@ name = "fast"
 interval = "1s"
 [[uplink]]
 broker = "tls://broker.example:8883"
-hub_key_file = "credential:hub-key"
+hub_key_file = "credential:site-key"
 `
 
 // write puts files into a new folder and returns the path of the first.
@@ -145,8 +145,8 @@ func TestMistakesAreOneClearLineEach(t *testing.T) {
 		{"group", `address = 40001`, "address = 40001\ngroup = \"slow\"", `skyhaul.toml:17: tag "PT-101": group: there is no group "slow": there are ["fast"]`},
 		{"broker", `tls://broker.example:8883`, `https://broker.example`, `skyhaul.toml:23: [[uplink]]: broker: "https://broker.example": the scheme "https" is neither tcp nor tls`},
 		{"secret without user", `hub_key_file`, "password_file = \"p\"\nhub_key_file", `[[uplink]]: user: is missing beside password_file`},
-		{"cron", `hub_key_file = "credential:hub-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"61 * * * *\"", `skyhaul.toml:26: [uplink.window]: cron: `},
-		{"two windows", `hub_key_file = "credential:hub-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"1 * * * *\"\nevery = \"1h\"", `[uplink.window]: cron: give either cron and duration, or every and open`},
+		{"cron", `hub_key_file = "credential:site-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"61 * * * *\"", `skyhaul.toml:26: [uplink.window]: cron: `},
+		{"two windows", `hub_key_file = "credential:site-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"1 * * * *\"\nevery = \"1h\"", `[uplink.window]: cron: give either cron and duration, or every and open`},
 		{"quota", `[[uplink]]`, "[buffer]\nquota = \"1MiB\"\n[[uplink]]", `skyhaul.toml:23: [buffer]: quota: "1MiB" is too small: 64MiB are the least`},
 		{"listen", `[[uplink]]`, "[status]\nlisten = \"8080\"\n[[uplink]]", `skyhaul.toml:23: [status]: listen: "8080" is not host:port`},
 	} {

@@ -64,11 +64,11 @@ func (t *table) fail(key, format string, args ...any) {
 	t.probs.errs = append(t.probs.errs, &problem{t.where(key), t.name, key, fmt.Sprintf(format, args...)})
 }
 
-// has reports whether a key is given; an empty cell of a tag list is not.
+// has reports whether a key is given.
 func (t *table) has(key string) bool {
 	t.known[key] = true
-	v, ok := t.values[key]
-	return ok && v != ""
+	_, ok := t.values[key]
+	return ok
 }
 
 func (t *table) text(key, def string) string {
@@ -86,7 +86,7 @@ func (t *table) text(key, def string) string {
 // needText is text that must be there.
 func (t *table) needText(key, what string) string {
 	s := t.text(key, "")
-	if s == "" && !t.has(key) {
+	if s == "" {
 		t.fail(key, "is missing: %s", what)
 	}
 	return s

@@ -22,6 +22,7 @@ type Uplink struct {
 	HubKeyFile   string // the same
 	MaxBatch     int    // bytes
 	MaxAge       time.Duration
+	HoleAfter    time.Duration
 	ResendAfter  time.Duration
 	Window       window.Window
 	Tariff       tariff.Plan
@@ -41,6 +42,7 @@ func (r *reader) uplink(root *table, site Site) *Uplink {
 		HubKeyFile:   t.needText("hub_key_file", "the file with the site's key, from `skyhub key site`"),
 		MaxBatch:     int(t.size("max_batch", 64<<10, 256, 1<<20)),
 		MaxAge:       t.duration("max_age", time.Minute, time.Second, 24*time.Hour),
+		HoleAfter:    t.duration("hole_after", time.Minute, time.Second, 24*time.Hour),
 		ResendAfter:  t.duration("resend_after", 24*time.Hour, time.Hour, 8760*time.Hour),
 	}
 	u.Session = mqtt.Options{

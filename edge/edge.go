@@ -110,6 +110,7 @@ func (d *Daemon) connect() error {
 // Run works until ctx ends, then stops the parts in the order of doc.go and
 // returns nil, or what ended a part that should not have ended.
 func (d *Daemon) Run(ctx context.Context) error {
+	asked := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
@@ -136,10 +137,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	keeping.stop()
 	uplink.stop()
 	store.stop()
-	if err := context.Cause(ctx); err != context.Canceled {
-		return err
+	if asked.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // Close gives the store back. Run must have returned.

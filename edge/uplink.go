@@ -50,7 +50,7 @@ func (d *Daemon) connectUplink(c *config.Uplink) (err error) {
 			o.Subscribe, o.Birth, o.Will = s.Subscribe, (*mqtt.Message)(&s.Birth), (*mqtt.Message)(&s.Will)
 			return mqtt.New(o)
 		},
-		MaxBatch: c.MaxBatch, MaxAge: c.MaxAge, ResendAfter: c.ResendAfter,
+		MaxBatch: c.MaxBatch, MaxAge: c.MaxAge, HoleAfter: c.HoleAfter, ResendAfter: c.ResendAfter,
 		Now: d.opts.Clock.Now, Logger: d.log,
 	})
 	return nil

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,9 +28,16 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			// The race detector has every process linger for a second.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			return nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code": code,
-			"fill": fill,
+			"await": await,
+			"code":  code,
+			"fill":  fill,
+			"term":  term,
 		},
 	})
 }
@@ -43,6 +52,22 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// await waits until a file is there: await FILE
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for range time.Tick(10 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+}
+
+// term has systemd's signal sent to what runs in the background.
+func term(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 	}
 }
 

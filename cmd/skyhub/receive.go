@@ -55,7 +55,7 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 			return configError{err}
 		}
 	}
-	sink, err := sqlite.Open(ctx, c.db)
+	sink, err := sqlite.Open(context.WithoutCancel(ctx), c.db) // to be stopped while it opens is no failure
 	if err != nil {
 		return err
 	}
