@@ -26,7 +26,6 @@ const (
 	protocolViolation    Reason = 0x82
 	unsupportedVersion   Reason = 0x84
 	badClientID          Reason = 0x85
-	receiveMaximum       Reason = 0x93
 	packetTooLarge       Reason = 0x95
 	retainNotSupported   Reason = 0x9a
 	qosNotSupported      Reason = 0x9b
@@ -96,6 +95,9 @@ type TooLargeError struct {
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("publish of %d bytes exceeds the broker's maximum packet size of %d", e.Size, e.Limit)
 }
+
+// TooLarge gives both sizes to callers that don't import this package.
+func (e *TooLargeError) TooLarge() (size, limit int) { return e.Size, e.Limit }
 
 // protocolError is a broker's breach of the protocol. MQTT 5 tells it why we
 // leave.
