@@ -18,7 +18,7 @@ const (
 // The first byte of an entry of an ack: the lane in bits 0 to 2, and these.
 const (
 	flagComplete = 1 << 3
-	flagFresh  = 1 << 4
+	flagFresh    = 1 << 4
 )
 
 // Marshal returns the document for a site under its key:

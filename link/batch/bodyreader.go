@@ -61,12 +61,16 @@ func (r *bodyReader) read(src *source, carried []*point.Schema, find point.Looku
 }
 
 func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find point.Lookup) error {
+	used := 0
 	r.groups = r.groups[:0]
 	for range src.count(maxGroups) {
-		place := src.count(len(carried))
-		if place > 0 {
-			s := carried[place-1]
-			r.groups = append(r.groups, newGroup(s.ID(), s))
+		if place := src.count(len(carried)); place > 0 {
+			if place != used+1 { // each is named once, in order
+				src.bad = true
+				return nil
+			}
+			used = place
+			r.groups = append(r.groups, newGroup(carried[place-1].ID(), carried[place-1]))
 			continue
 		}
 		var id point.SchemaID
@@ -127,7 +131,7 @@ func (r *bodyReader) readScans(src *source, counts []int) {
 	c.numbers = source{b: r.unpack.next(src)}
 	r.readPools(src)
 	for i, g := range r.groups {
-		if src.bad || counts[i]*(minScan+g.tail) > r.left {
+		if src.bad || int64(counts[i])*int64(minScan+g.tail) > int64(r.left) {
 			src.bad = true
 			return
 		}

@@ -74,7 +74,7 @@ func (w *columnWriter) choose(t point.Type, raws []uint64) (f *form, best plan) 
 	forms := w.former.of(t, raws)
 	for i := range forms {
 		p := w.planner.plan(forms[i].xs)
-		p.cost += len(forms[i].patches) * (2 + t.Size()) * 8 * bit
+		p.cost += int64(len(forms[i].patches)*(2+t.Size())) * 8 * bit
 		if f == nil || p.cost < best.cost {
 			f, best = &forms[i], p
 		}
@@ -110,7 +110,7 @@ func (w *columnWriter) ranked(xs []uint64, best plan) (p plan, ok bool) {
 		w.ranks = append(w.ranks, uint64(r))
 	}
 	p = w.planner.plan(w.ranks)
-	p.cost += 8 * bit * paletteSize(w.palette)
+	p.cost += 8 * bit * int64(paletteSize(w.palette))
 	return p, p.cost < best.cost
 }
 

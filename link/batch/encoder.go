@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
@@ -62,6 +63,7 @@ const (
 // before the first record; else it ends the batch, and the next call meets it.
 func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record, error], limit int) (p []byte, last bufferstore.Seq, err error) {
 	defer e.release()
+	limit = min(limit, maxBytes)
 	fit, err := e.fill(&h, recs, limit)
 	if err != nil || len(e.in.entries) == 0 {
 		return dst, 0, err
@@ -78,7 +80,7 @@ func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record
 // fill takes records in until they no longer fit, leaves the longest batch
 // that does in e.batch, and returns how many records it has.
 func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], limit int) (fit int, err error) {
-	measure := limit // bytes of records at which to look whether they fit: first where they would unpacked
+	look := limit // bytes of records at which to look whether they fit: first where they would unpacked
 	for rec, err := range recs {
 		if err == nil && len(e.in.entries) == 0 {
 			err = e.begin(h, &rec)
@@ -90,16 +92,18 @@ func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], lim
 			break
 		}
 		e.in.add(e.own(rec))
-		if e.in.bytes < measure {
+		if e.in.bytes < look {
 			continue
 		}
-		if !e.fits(h, len(e.in.entries), limit) {
-			return e.cut(h, fit, len(e.in.entries), limit), nil
+		if size := e.attempt(h, len(e.in.entries), limit); size > limit {
+			return e.cut(h, fit, size, limit), nil
 		}
-		fit, measure = len(e.in.entries), 2*e.in.bytes
+		fit, look = len(e.in.entries), 2*e.in.bytes
 	}
-	if n := len(e.in.entries); n > fit && !e.fits(h, n, limit) {
-		return e.cut(h, fit, n, limit), nil
+	if n := len(e.in.entries); n > fit {
+		if size := e.attempt(h, n, limit); size > limit {
+			return e.cut(h, fit, size, limit), nil
+		}
 	}
 	return len(e.in.entries), nil
 }
@@ -136,27 +140,40 @@ func (e *Encoder) own(rec bufferstore.Record) bufferstore.Record {
 }
 
 // cut returns the greatest number of records that fit, of which fit do and
-// over don't; close to the limit is close enough.
-func (e *Encoder) cut(h *Header, fit, over, limit int) int {
-	for over-fit > 1 && (fit == 0 || len(e.batch) < limit-limit/32) {
-		if mid := fit + (over-fit)/2; e.fits(h, mid, limit) {
-			fit = mid
+// all don't: those come to size. Close to the limit is close enough.
+func (e *Encoder) cut(h *Header, fit, size, limit int) int {
+	over, smallest := len(e.in.entries), 0
+	if fit > 0 {
+		smallest = len(e.batch)
+	}
+	for halve := false; over-fit > 1 && smallest < limit-limit/32; halve = !halve {
+		mid := fit + (over-fit)/2
+		if !halve { // sizes grow about evenly, but not for sure
+			aim := limit - limit/64 - smallest
+			mid = fit + int(int64(over-fit)*int64(max(aim, 0))/int64(size-smallest))
+			mid = min(max(mid, fit+1), over-1)
+		}
+		if s := e.attempt(h, mid, limit); s <= limit {
+			fit, smallest = mid, s
 		} else {
-			over = mid
+			over, size = mid, s
 		}
 	}
 	return fit
 }
 
-// fits makes a batch of the first n records, and leaves it in e.batch if it
-// is within limit.
-func (e *Encoder) fits(h *Header, n, limit int) bool {
+// attempt makes a batch of the first n records and returns its size; within
+// limit, it is left in e.batch.
+func (e *Encoder) attempt(h *Header, n, limit int) int {
 	var ok bool
-	if e.try, ok = e.write(e.try[:0], h, n, true); !ok || len(e.try) > limit {
-		return false
+	if e.try, ok = e.write(e.try[:0], h, n, true); !ok {
+		return math.MaxInt // no decoder would take it
 	}
-	e.batch, e.try = e.try, e.batch
-	return true
+	if len(e.try) <= limit {
+		e.batch, e.try = e.try, e.batch
+		return len(e.batch)
+	}
+	return len(e.try)
 }
 
 // refuse makes a batch of a gap in place of the first record, which doesn't
@@ -172,8 +189,8 @@ func (e *Encoder) refuse(h *Header, limit int) error {
 	}
 	e.in.reset()
 	e.in.add(gap)
-	if !e.fits(h, 1, limit) {
-		return fmt.Errorf("batch of %d bytes in %d bytes: %w", len(e.try), limit, ErrLimit)
+	if size := e.attempt(h, 1, limit); size > limit {
+		return fmt.Errorf("batch of %d bytes in %d bytes: %w", size, limit, ErrLimit)
 	}
 	return nil
 }

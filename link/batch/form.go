@@ -88,37 +88,34 @@ func (f *form) raw(t point.Type, x uint64) uint64 {
 func typeMask(t point.Type) uint64 { return ^uint64(0) >> (64 - 8*t.Size()) }
 
 // former makes the forms of columns, reusing its memory.
-type former struct {
-	forms     [4]form
-	exponents []int8
-}
+type former struct{ forms [4]form }
 
 // of returns the forms worth trying for the raw values of a column.
-func (f *former) of(t point.Type, raws []uint64) []form {
+func (m *former) of(t point.Type, raws []uint64) []form {
 	n := 0
 	if t == point.Float32 || t == point.Float64 {
-		least, most := f.decimals(t, raws)
-		if least >= 0 && f.forms[n].fill(t, raws, formDecimal, int8(least)) {
+		least, most := decimalRange(t, raws)
+		if least >= 0 && m.forms[n].fill(t, raws, formDecimal, int8(least)) {
 			n++
 		}
-		if most > least && f.forms[n].fill(t, raws, formDecimal, int8(most)) {
+		if most > least && m.forms[n].fill(t, raws, formDecimal, int8(most)) {
 			n++
 		}
-		if k := binaryExponent(t, raws); k >= math.MinInt8 && k <= math.MaxInt8 && f.forms[n].fill(t, raws, formBinary, int8(k)) {
+		if k := binaryExponent(t, raws); k >= math.MinInt8 && k <= math.MaxInt8 && m.forms[n].fill(t, raws, formBinary, int8(k)) {
 			n++
 		}
 	}
-	g := &f.forms[n]
-	g.kind, g.exponent, g.xs, g.patches = formInteger, 0, g.xs[:0], g.patches[:0]
+	f := &m.forms[n]
+	f.kind, f.exponent, f.xs, f.patches = formInteger, 0, f.xs[:0], f.patches[:0]
 	for _, r := range raws {
-		g.xs = append(g.xs, integer(t, r))
+		f.xs = append(f.xs, integer(t, r))
 	}
-	return f.forms[:n+1]
+	return m.forms[:n+1]
 }
 
-// fill makes g the given form of raws; false if more than an eighth would need patches.
-func (g *form) fill(t point.Type, raws []uint64, kind byte, exponent int8) bool {
-	g.kind, g.exponent, g.xs, g.patches = kind, exponent, g.xs[:0], g.patches[:0]
+// fill makes f the given form of raws; false if more than an eighth would need patches.
+func (f *form) fill(t point.Type, raws []uint64, kind byte, exponent int8) bool {
+	f.kind, f.exponent, f.xs, f.patches = kind, exponent, f.xs[:0], f.patches[:0]
 	factor := math.Ldexp(1, int(exponent))
 	if kind == formDecimal {
 		factor = powersOf10[exponent]
@@ -129,19 +126,19 @@ func (g *form) fill(t point.Type, raws []uint64, kind byte, exponent int8) bool 
 		if math.Abs(m) < maxMantissa && float(t, kind, exponent, uint64(int64(m))) == r {
 			last = uint64(int64(m))
 		} else {
-			g.patches = append(g.patches, patch{i, r})
-			if len(g.patches) > len(raws)/8 {
+			f.patches = append(f.patches, patch{i, r})
+			if len(f.patches) > len(raws)/8 {
 				return false
 			}
 		}
-		g.xs = append(g.xs, last)
+		f.xs = append(f.xs, last)
 	}
 	return true
 }
 
-// decimals returns how many decimals all but a sixteenth of the values have,
+// decimalRange returns how many decimals all but a sixteenth of the values have,
 // and how many all those have that have any number of them; -1 for none.
-func (f *former) decimals(t point.Type, raws []uint64) (least, most int) {
+func decimalRange(t point.Type, raws []uint64) (least, most int) {
 	var count [len(powersOf10)]int
 	none, hint := 0, 0
 	for _, r := range raws {

@@ -12,7 +12,7 @@ import (
 // of the coder in the lower one.
 const (
 	version = 1
-	levelA  = version<<4 | 0 // stands on its own but for schemas and opening
+	levelA  = version << 4   // level 0: stands on its own but for schemas and opening
 	chunkA  = version<<4 | 8 // a chunk of the buffer, with the same body
 )
 

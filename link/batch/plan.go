@@ -8,7 +8,7 @@ type plan struct {
 	base      uint64 // centred: the centre; else the first integer
 	step      uint64 // at least 1
 	centre    int64  // steps from the first integer to base
-	cost      int    // of the residuals, in units of 1/bit bit
+	cost      int64  // of the residuals, in units of 1/bit bit
 }
 
 // bit is the unit of costs.
@@ -16,8 +16,8 @@ const bit = 256
 
 // planner finds plans, reusing its memory.
 type planner struct {
-	ys, us []uint64
-	count  [tokens]uint32
+	us    []uint64
+	count [tokens]uint32
 }
 
 // plan returns the plan for xs, not empty, whose residuals cost least.
@@ -123,13 +123,13 @@ func centre(xs []uint64, step uint64) int64 {
 
 // cost estimates the length of residuals once packed: the entropy of their
 // tokens, their rest bits, and a few bits a different token for the table.
-func (p *planner) cost(us []uint64) int {
+func (p *planner) cost(us []uint64) int64 {
 	clear(p.count[:])
-	n := 0
+	var n int64
 	for _, u := range us {
 		t, rest := token(u)
 		p.count[t]++
-		n += int(rest) * bit
+		n += int64(rest) * bit
 	}
 	n += xlog(uint32(len(us)))
 	for _, c := range p.count {
@@ -145,9 +145,9 @@ const symbolCost = 4 * bit
 
 // xlog returns x * log2(x) in units of 1/bit bit. It is made of integers only,
 // so that every machine takes the same decisions.
-func xlog(x uint32) int {
+func xlog(x uint32) int64 {
 	s := max(bits.Len32(x)-10, 0)
-	return int(x) * (s*bit + int(log2s[x>>s]))
+	return int64(x) * int64(s*bit+int(log2s[x>>s]))
 }
 
 // log2s holds the logarithms of 1 to 1023 in units of 1/bit.

@@ -54,7 +54,7 @@ func (p *pooler) add(plane []byte) {
 	}
 	best, least := p.used, openCost+new(pool).joined(uint32(len(plane)), &count, distinct)
 	if p.used == maxPools {
-		least = math.MaxInt
+		least = math.MaxInt64
 	}
 	for i, k := range p.pools[:p.used] {
 		if c := k.joined(uint32(len(plane)), &count, distinct); c < least {
@@ -83,7 +83,7 @@ func (p *pooler) open(i int) *pool {
 }
 
 // joined returns what a plane of n tokens adds to the cost of the pool.
-func (k *pool) joined(n uint32, count *[tokens]uint32, distinct []byte) int {
+func (k *pool) joined(n uint32, count *[tokens]uint32, distinct []byte) int64 {
 	cost := xlog(k.n+n) - xlog(k.n)
 	for _, t := range distinct {
 		if k.count[t] == 0 {

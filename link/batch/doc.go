@@ -1,0 +1,154 @@
+// Package batch is the wire format: it turns runs of records of one lane into
+// batches and back, packs chunks of the buffer with the same body, and holds
+// the documents and topics that go between a site and its hub.
+//
+// An [Encoder] makes batches for one destination, a [Decoder] reads them, and
+// neither needs anything of an earlier batch but the schemas that it carried.
+// What comes out is byte for byte what went in. This page is the
+// specification of the format; golden files in testdata hold it still.
+//
+// # Numbers
+//
+// A uvarint has 7 bits a byte, the lowest first, the top bit set in all bytes
+// but the last. A varint is the uvarint of a number n that became 2n, or -2n-1
+// if n is negative ("zigzag"). Other numbers are big endian. Arithmetic on
+// sequence numbers and values is modulo 2^64.
+//
+// # Batch
+//
+//	first byte u8  0x10: version 1 in the upper half, level A = 0 in the lower
+//	flags u8       lane in bits 0 to 2 | 8 opening follows | 16 schemas follow
+//	epoch 8
+//	first uvarint  sequence number of the first record
+//	acked varint   first - acked
+//	[opening: parent epoch 8 | first - first of the epoch uvarint]
+//	[schemas section]
+//	body
+//	CRC-32C u32
+//
+// Another version or level, or a flag not named here, is from a program newer
+// than the reader and is told apart from a corrupt payload. Levels 1 to 7 are
+// for coders that carry state from batch to batch; what they stand on follows
+// the flags.
+//
+// The schemas section holds the canonical forms (package point) of the schemas
+// that the batch carries, one after the other. A schema goes in full until an
+// ack covers a batch that carried it. So does the opening of an epoch.
+//
+// The checksum is over what the batch means, not over its bytes:
+//
+//	0x10 | lane u8 | epoch 8 | first u64 | acked u64 | 0, or 1 and parent 8 and first of the epoch u64
+//	the content of the schemas section
+//	each record or gap: epoch 8 | first u64 | last u64 | reason u8 | length u32 | bytes
+//
+// # Section
+//
+//	length and method uvarint: length<<3 | method
+//	size uvarint: of the content; absent for method 0
+//	length bytes
+//
+//	0 stored    the content itself
+//	1 repeated  one byte, which repeats
+//	2 Huffman   a tree description (RFC 8878 section 4.2.1) and one stream (section 4.2.2)
+//	3 FSE       a table description (RFC 8878 section 4.1.1; accuracy up to 12) and a stream of two
+//	            interleaved states, as section 4.2.1.2 has it for weights
+//	4 zstd      the blocks of a zstd frame (RFC 8878 section 3.1.1.2); the frame header, which is left
+//	            out, is that of a single segment of known size without checksum and dictionary
+//
+// The sizes of all sections of a payload that aren't stored are at most 16 MiB
+// together. The schemas section is at most 4 MiB.
+//
+// # Body
+//
+//	groups uvarint | { place uvarint | [schema id 8] }*
+//	order section
+//	[quality, modes, exponents, numbers sections | pools u8 | [assignment section | a section each pool | bits section]]
+//	[lengths section | bytes section]
+//
+// A group is the scans of one schema. Its place is that of the schema among
+// those that the payload carries, from 1 on and rising; 0 and the id name a
+// schema that the reader knows. The third line is there if there are groups,
+// its inner part if there are pools; the fourth if there are opaque records.
+//
+// The order section says what comes next until it ends:
+//
+//	{ 0 | numbers uvarint | reason u8 }  a gap
+//	{ 1 uvarint | n uvarint }            n opaque records: the next lengths (uvarints) and bytes
+//	{ 2+g uvarint | n uvarint }          n scans of group g
+//
+// Records, and each gap, count as one towards 65,536 of a payload; records
+// come to 16 MiB together at most. A scan that is not in its canonical form,
+// or of a schema that isn't known, is opaque.
+//
+// # Scans
+//
+// The quality section has, one group after the other, the runs of columns
+// whose quality differs from that in the scan before, and from good in the
+// first scan:
+//
+//	runs uvarint | { scans since the run before uvarint | columns skipped uvarint | columns uvarint | quality u8 }*
+//
+// Columns skipped count from the end of the run before if that is in the same
+// scan, else from the first column.
+//
+// The scans of a group are cut into pages of 1024. A page has 5 columns for
+// the stamps, then those of the schema. The stamp columns are unsigned 64-bit
+// numbers: time quality, bound exponent, boot, boottime in ms, and wall time in
+// ms less that boottime. The other columns have the type of the schema. Cells
+// whose quality has no value (point.Quality.HasValue) are left out and are
+// zero, unless the mode says whole.
+//
+// Each column page has a mode, the next byte of the modes section:
+//
+//	bits 0-1  transform: 0 constant, 1 centred, 2 delta, 3 change of delta
+//	bit  2    step follows
+//	bit  3    palette
+//	bit  4    patches
+//	bit  5    whole
+//	bits 6-7  form: 0 integer, 1 decimal, 2 binary
+//
+// A form other than integer is for floats only and takes the next byte of the
+// exponents section. The numbers section then has, each only where the mode
+// says so, and nothing at all where the page has no cell:
+//
+//	patches: count uvarint | { cells skipped since the patch before uvarint | raw bits uvarint }*
+//	palette: count uvarint | smallest varint | { rise over the one before uvarint }*
+//	base varint
+//	step uvarint
+//
+// The residuals of a page that is not constant are the next plane: one token
+// a cell, for transforms 2 and 3 without the first, whose residual is zero.
+// The assignment section names the pool of each plane, in order; a plane is the
+// next tokens of that pool's section. A token says what residual it is, or how
+// many low bits of it are the next bits of the bits section, lowest first:
+//
+//	token t < 4   the residual is t
+//	token t >= 4  l = t/2 (rounded down), b = t mod 2: the residual is 2^l + b*2^(l-1) + the next l-1 bits
+//
+// A residual r stands for the number n of which r is the zigzag. With y, d = 0
+// before the first cell, and step 1 where none is given:
+//
+//	constant         x = base
+//	centred          x = base + step*n
+//	delta            y += n, x = base + step*y
+//	change of delta  d += n, y += d, x = base + step*y
+//
+// If there is a palette, x is a rank in it, from 0 on, and is replaced by the
+// number of that rank. x then becomes the raw bits v of the cell:
+//
+//	integer form  v = the low bits of x, in the width of the type; for floats first, with
+//	              x as a signed number of that width: if it is negative, all bits but the sign are inverted
+//	decimal form  v = bits of x / 10^e, x signed, e = exponent, 0 to 22
+//	binary form   v = bits of x * 2^-e, x signed, e = exponent as a signed byte
+//
+// The division and the product are those of binary64; for float32 the quotient
+// is then rounded to binary32. Last, patched cells get their raw bits.
+//
+// # Chunk
+//
+// A chunk of the buffer carries every schema it needs, and its records may be
+// of several epochs and leave holes:
+//
+//	0x18 | flags u8: 16 schemas follow | spans uvarint | { epoch 8 | first uvarint | records and gaps uvarint }*
+//	[schemas section] | body | CRC-32C u32: over 0x18, schemas and records as in a batch
+package batch
