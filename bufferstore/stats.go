@@ -1,6 +1,10 @@
 package bufferstore
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Stats is the state of a store at one moment.
 type Stats struct {
@@ -31,4 +35,36 @@ type CursorStats struct {
 }
 
 // Stats returns the state of the store.
-func (s *Store) Stats() Stats { return Stats{} }
+func (s *Store) Stats() Stats {
+	used, _ := usedBytes(s.path) // zero once the store is gone
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{
+		Quarantined: slices.Clone(s.quarantined),
+		SyncError:   s.syncErr,
+		Disk:        used,
+		Quota:       s.quota.Load(),
+		Pending:     s.pending,
+		Age:         s.age(),
+	}
+	for _, l := range s.lanes {
+		st.Lanes = append(st.Lanes, l.stats())
+	}
+	return st
+}
+
+// stats is called with Store.mu.
+func (l *Lane) stats() LaneStats {
+	st := LaneStats{
+		Name: l.name, First: l.state.first, Durable: l.state.end, Appended: l.last,
+		Bytes: l.state.bytes, Gaps: len(l.state.gaps),
+	}
+	for _, g := range l.state.gaps {
+		st.Lost += uint64(g.last - g.first + 1)
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.cursors)) {
+		m := l.cursors[name].marks
+		st.Cursors = append(st.Cursors, CursorStats{name, m.sent, m.acked})
+	}
+	return st
+}

@@ -1,10 +1,12 @@
 package bufferstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +47,24 @@ type Options struct {
 	Logger     *slog.Logger // nil logs nothing
 }
 
+// checked returns o with its defaults set, or what is wrong with it.
+func (o Options) checked() (Options, error) {
+	seen := map[string]bool{}
+	for _, l := range o.Lanes {
+		if l.Name == "" || len(l.Name) > 64 || seen[l.Name] {
+			return o, fmt.Errorf("lane %q: empty, longer than 64 bytes or named twice", l.Name)
+		}
+		seen[l.Name] = true
+	}
+	if o.MaxPending == 0 {
+		o.MaxPending = 8 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
 // FullError reports a file system with too little space left to write safely.
 type FullError struct {
 	Dir        string
@@ -57,79 +77,123 @@ func (e *FullError) Error() string {
 }
 
 // Store is an open store. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	dir     string // immutable once set, like all up to path
+	options Options
+	lock    *os.File
+	lanes   []*Lane
+	epoch   Epoch
+	open    opener
+	base    time.Duration // age at started
+	started time.Time
+	path    string // directory of the engine
 
-// Open opens the store in dir, which it creates if need be, under a new epoch.
-// Content that is damaged or of a newer version is set aside in
-// dir/quarantine-… and a fresh store begun. Open fails only if nothing can be
-// read or written ([*FullError] where the disk is full), if another process
-// has the store open, or on a 32-bit machine.
-func Open(dir string, o Options) (*Store, error) {
-	return nil, errors.ErrUnsupported
+	// writer is held for every change on disk; it guards the fields below it.
+	writer   sync.Mutex
+	broken   bool          // a write failed: the engine must be opened again
+	reopened chan reopened // not nil while that goes on
+	quota    atomic.Int64  // bytes on disk; read without writer
+	dropped  int64         // bytes of segments that wait for reclaim
+	sweptAge time.Duration // when reclaim ran last
+	savedAge time.Duration // as it is on disk
+	writing  fault
+	keeping  fault
+	running  fault // of Run alone
+
+	// access is held for reading while the engine is used, for writing while
+	// it is replaced.
+	access sync.RWMutex
+	engine engine // nil while it is opened again, and at the end
+
+	// mu is held for moments only, never over disk access. It guards the
+	// fields below it and those of lanes and cursors.
+	mu          sync.Mutex
+	pending     int64  // cost of all lanes' pending entries
+	waiting     *flush // one that hasn't begun and that Sync may join
+	suspect     bool   // as broken: what can't be read now may be there all the same
+	closed      bool
+	syncErr     error
+	quarantined []string
+	flushes     sync.WaitGroup
 }
 
+var (
+	errClosed = errors.New("store is closed")
+	errFull   = errors.New("quota is used up by records that may not be dropped")
+	errAway   = errors.New("store is closed or being opened again")
+)
+
 // Epoch returns the epoch of this opening.
-func (s *Store) Epoch() Epoch { return Epoch{} }
+func (s *Store) Epoch() Epoch { return s.epoch }
 
 // Lane returns the lane of that name, nil if Options named no such lane.
-func (s *Store) Lane(name string) *Lane { return nil }
+func (s *Store) Lane(name string) *Lane {
+	for _, l := range s.lanes {
+		if l.name == name {
+			return l
+		}
+	}
+	return nil
+}
 
-// Sync makes everything appended, acknowledged and dropped before the call
-// durable; concurrent callers share one flush. Nothing is durable before it
-// returns nil. On an error, or when ctx ends, records stay in memory and the next
-// Sync tries again. A [*FullError] says that the disk is full.
-func (s *Store) Sync(ctx context.Context) error { return nil }
+// age returns the running time of the store over all openings.
+func (s *Store) age() time.Duration { return s.base + time.Since(s.started) }
 
-// Run packs small chunks into large ones, gives space back and keeps retention
-// and quota until ctx ends; it then returns nil.
-func (s *Store) Run(ctx context.Context) error { return nil }
+// read calls f with the engine.
+func (s *Store) read(f func(engine) error) error {
+	s.access.RLock()
+	defer s.access.RUnlock()
+	if s.engine == nil {
+		return errAway
+	}
+	return f(s.engine)
+}
+
+// get returns the value of a key.
+func (s *Store) get(key []byte) (value []byte, err error) {
+	err = s.read(func(e engine) error {
+		value, err = e.get(key)
+		return err
+	})
+	return value, err
+}
 
 // Close ends the store without a Sync: what wasn't synced is gone, as in a
-// power cut. Run must have returned.
-func (s *Store) Close() error { return nil }
+// power cut. Run must have returned. On a full or failing disk the engine
+// can't be closed: Close leaves it, and the lock, to the end of the process
+// and says so.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errClosed
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.flushes.Wait()
 
-// Lane is one sequence of records. It is safe for concurrent use.
-type Lane struct{}
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	err := s.writable()
+	if err == nil && s.reopened != nil {
+		err = s.mend()
+	}
+	if err != nil {
+		return fmt.Errorf("close store %s: %w", s.dir, err)
+	}
+	s.access.Lock()
+	defer s.access.Unlock()
+	if s.engine != nil {
+		err = s.engine.close()
+	}
+	s.engine = nil
+	return errors.Join(err, s.lock.Close())
+}
 
-// Append takes copies of records under the next sequence numbers and returns
-// the last number. They are in memory until the next Sync. It never fails and
-// never waits for the disk: a record longer than [MaxRecord] becomes a gap
-// TooLarge, and what doesn't fit in memory a gap Refused.
-func (l *Lane) Append(rec ...[]byte) Seq { return 0 }
-
-// Durable returns the last durable sequence number, zero if there is none.
-func (l *Lane) Durable() Seq { return 0 }
-
-// Drop gives up all records up to upTo, with the next Sync: they become a gap
-// for that reason.
-func (l *Lane) Drop(upTo Seq, why Reason) {}
-
-// Cursor is the progress of one destination in a lane. Its marks are durable
-// with the next Sync. It is safe for concurrent use.
-type Cursor struct{}
-
-// Cursor returns the cursor of that name. A new one begins before the oldest
-// number that [Lane.Spans] knows. It holds the lane's records until they are
-// acked, in this opening and all later ones, unless Limit or Remove says otherwise.
-func (l *Lane) Cursor(name string) *Cursor { return nil }
-
-// Sent returns the last number handed to the destination's broker.
-func (c *Cursor) Sent() Seq { return 0 }
-
-// Acked returns the last number up to which all is durable at the destination.
-func (c *Cursor) Acked() Seq { return 0 }
-
-// SetSent sets the sent mark, within Acked and the lane's durable end; it may go back.
-func (c *Cursor) SetSent(upTo Seq) {}
-
-// Ack raises the acked mark, and with it the sent mark, up to the lane's
-// durable end. It never goes back.
-func (c *Cursor) Ack(upTo Seq) {}
-
-// Limit makes c a side consumer: it holds no records older than maxAge (store
-// age), nor more than maxBytes. Zero is no limit.
-func (c *Cursor) Limit(maxAge time.Duration, maxBytes int64) {}
-
-// Remove forgets the cursor, which then holds nothing any more. c must not be
-// used again.
-func (c *Cursor) Remove() {}
+// writable returns nil where the engine can write what it has in memory.
+func (s *Store) writable() error {
+	if err := checkFree(s.dir, reserve/2); err != nil {
+		return err
+	}
+	return probe(s.dir)
+}

@@ -1,0 +1,184 @@
+package bufferstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// testRecord is a record that says whose it is.
+func testRecord(lane string, epoch Epoch, n Seq) []byte {
+	b := fmt.Appendf(nil, "%s %s %d ", lane, epoch, n)
+	b = append(b, bytes.Repeat([]byte{byte(n)}, int(n%97))...)
+	h := fnv.New64a()
+	h.Write(b)
+	return h.Sum(b)
+}
+
+// fill appends n records to each lane and syncs after each few.
+func fill(t testing.TB, s *Store, n int) {
+	t.Helper()
+	for i := range n {
+		for _, l := range s.lanes {
+			l.Append(testRecord(l.name, s.Epoch(), l.last+1))
+		}
+		if i%5 == 4 || i == n-1 {
+			if err := s.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// lost reads a lane of test records whole and returns the numbers that are damaged.
+func lost(t testing.TB, l *Lane) (all []Seq) {
+	t.Helper()
+	next := Seq(1)
+	for r, err := range l.Records(1) {
+		if err != nil || r.First != next {
+			t.Fatalf("%s: at %d: %+v, %v", l.name, next, r, err)
+		}
+		if r.Lost == Kept && !bytes.Equal(r.Data, testRecord(l.name, r.Epoch, r.First)) {
+			t.Fatalf("%s: wrong record at %d: %q", l.name, r.First, r.Data)
+		}
+		if r.Lost != Kept && r.Lost != Damaged && r.Lost != TooLarge {
+			t.Fatalf("%s: %+v", l.name, r)
+		}
+		for next = r.First; next <= r.Last; next++ {
+			if r.Lost == Damaged {
+				all = append(all, next)
+			}
+		}
+	}
+	if next != l.Durable()+1 {
+		t.Fatalf("%s: ended at %d of %d", l.name, next-1, l.Durable())
+	}
+	return all
+}
+
+// damageable is the content of a store of two epochs, with sealed and small
+// chunks and a gap.
+func damageable(t *testing.T) map[string][]byte {
+	dir, disk := t.TempDir(), new(memory)
+	for range 2 {
+		s := mustOpen(t, dir, damagedOptions, disk.open)
+		fill(t, s, 40)
+		time.Sleep(sealAge)
+		s.maintain()
+		s.Lane("a").Append(make([]byte, MaxRecord+1))
+		fill(t, s, 12)
+		s.Lane("a").Cursor("hub").Ack(7)
+		mustSync(t, s)
+		mustClose(t, s)
+	}
+	for _, keys := range disk.files {
+		return keys
+	}
+	return nil
+}
+
+var damagedOptions = Options{Codec: squeeze{}, Lanes: []LaneOptions{{Name: "a"}, {Name: "b"}}}
+
+func TestDamageCostsWhatItHits(t *testing.T) {
+	// The most numbers that a damaged key of a kind may cost; -1: the store is set aside.
+	most := map[byte]int{
+		keyVersion: -1, keyLane: -1, keySpan: -1,
+		keyAge: 0, keyCursor: 0, keyGap: 1, keySegment: 0, keyHead: 5, keySealed: 52,
+	}
+	synctest.Test(t, func(t *testing.T) {
+		keys := damageable(t)
+		hit := map[byte]bool{}
+		for k, was := range keys {
+			hit[k[0]] = true
+			for _, at := range []int{-1, 0, len(was) / 2, len(was) - 1} {
+				damaged := maps.Clone(keys)
+				if delete(damaged, k); at >= 0 {
+					damaged[k] = bytes.Clone(was)
+					damaged[k][at] ^= 0x10
+				}
+				dir, disk := t.TempDir(), new(memory)
+				path := filepath.Join(dir, "store-x")
+				if err := os.Mkdir(path, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				disk.files = map[string]map[string][]byte{path: damaged}
+				s := mustOpen(t, dir, damagedOptions, disk.open)
+				n := len(lost(t, s.Lane("a"))) + len(lost(t, s.Lane("b")))
+				if aside := len(s.Stats().Quarantined) > 0; aside != (most[k[0]] < 0) {
+					t.Errorf("key %q, byte %d: set aside: %v", k, at, aside)
+				}
+				if most := most[k[0]]; most >= 0 && n > most || most > 0 && n == 0 {
+					t.Errorf("key %q, byte %d: lost %d, want at most %d", k, at, n, most)
+				}
+				fill(t, s, 1)
+				mustClose(t, s)
+			}
+		}
+		for kind := range most {
+			if !hit[kind] {
+				t.Errorf("no key of kind %c", kind)
+			}
+		}
+	})
+}
+
+func TestDamagedSmallChunkIsDeclaredWhenItIsSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, disk := t.TempDir(), new(memory)
+		s := mustOpen(t, dir, lanes("a"), disk.open)
+		fill(t, s, 15)
+		disk.files[s.path][string(seqKey(keyHead, "a", 6))][50] ^= 1
+		time.Sleep(sealAge)
+		s.maintain()
+		if got := lost(t, s.Lane("a")); len(got) != 5 || got[0] != 6 || len(s.Lane("a").current().gaps) != 1 {
+			t.Errorf("lost %v, state %+v", got, s.Lane("a").current())
+		}
+		mustClose(t, s)
+	})
+}
+
+func TestPackedChunksAreNotLostForLackOfACodec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, disk := t.TempDir(), new(memory)
+		s := mustOpen(t, dir, damagedOptions, disk.open)
+		for range 20 {
+			s.Lane("a").Append(bytes.Repeat([]byte("x"), 50))
+		}
+		mustSync(t, s)
+		time.Sleep(sealAge)
+		s.maintain()
+		mustClose(t, s)
+		s = mustOpen(t, dir, lanes("a"), disk.open)
+		for _, err := range s.Lane("a").Records(1) {
+			if !errors.Is(err, errNoCodec) {
+				t.Errorf("error %v", err)
+			}
+		}
+		mustClose(t, s)
+	})
+}
+
+func TestEmptyLogFilesAreSwept(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, lanes("a"), openBadger)
+	fill(t, s, 10)
+	path := s.path
+	mustClose(t, s)
+	for _, name := range []string{"00009.mem", "000009.vlog"} {
+		if err := os.WriteFile(filepath.Join(path, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = mustOpen(t, dir, lanes("a"), openBadger)
+	defer mustClose(t, s)
+	if got := lost(t, s.Lane("a")); len(got) > 0 || s.Lane("a").Durable() != 10 || len(s.Stats().Quarantined) > 0 {
+		t.Errorf("lost %v of %d, set aside %v", got, s.Lane("a").Durable(), s.Stats().Quarantined)
+	}
+}

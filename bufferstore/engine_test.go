@@ -1,0 +1,159 @@
+package bufferstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// memory is a disk that outlives its engines, and that can fail.
+type memory struct {
+	mu    sync.Mutex
+	files map[string]map[string][]byte // by directory
+	fails int                          // so many applies fail
+	torn  bool                         // a failing apply is durable all the same
+	stall chan struct{}                // if not nil, apply waits for it
+	tried int                          // applies
+}
+
+var errDisk = errors.New("input/output error")
+
+func (m *memory) open(dir string, _ *slog.Logger) (engine, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.files == nil {
+		m.files = map[string]map[string][]byte{}
+	}
+	if m.files[dir] == nil {
+		m.files[dir] = map[string][]byte{}
+	}
+	return &memEngine{disk: m, keys: m.files[dir]}, nil
+}
+
+type memEngine struct {
+	disk *memory
+	keys map[string][]byte
+}
+
+func (e *memEngine) apply(ops []op) error {
+	if e.disk.stall != nil {
+		<-e.disk.stall
+	}
+	e.disk.mu.Lock()
+	defer e.disk.mu.Unlock()
+	e.disk.tried++
+	failing := e.disk.fails > 0
+	if failing {
+		e.disk.fails--
+	}
+	if failing && !e.disk.torn {
+		return errDisk
+	}
+	for _, o := range ops {
+		if o.value == nil {
+			delete(e.keys, string(o.key))
+		} else {
+			e.keys[string(o.key)] = bytes.Clone(o.value)
+		}
+	}
+	if failing {
+		return errDisk
+	}
+	return nil
+}
+
+func (e *memEngine) get(key []byte) ([]byte, error) {
+	e.disk.mu.Lock()
+	defer e.disk.mu.Unlock()
+	if v, ok := e.keys[string(key)]; ok {
+		return bytes.Clone(v), nil
+	}
+	return nil, errAbsent
+}
+
+func (e *memEngine) each(prefix []byte, f func(key, value []byte) error) error {
+	e.disk.mu.Lock()
+	all := maps.Clone(e.keys)
+	e.disk.mu.Unlock()
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		if strings.HasPrefix(k, string(prefix)) {
+			if err := f([]byte(k), bytes.Clone(all[k])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *memEngine) drop(prefixes [][]byte) error {
+	e.disk.mu.Lock()
+	defer e.disk.mu.Unlock()
+	maps.DeleteFunc(e.keys, func(k string, _ []byte) bool {
+		return slices.ContainsFunc(prefixes, func(p []byte) bool { return strings.HasPrefix(k, string(p)) })
+	})
+	return nil
+}
+
+func (e *memEngine) close() error { return nil }
+
+// engines are those that the tests of the contract run on.
+func engines(t *testing.T, f func(t *testing.T, open opener)) {
+	t.Run("memory", func(t *testing.T) { f(t, new(memory).open) })
+	t.Run("badger", func(t *testing.T) { f(t, openBadger) })
+}
+
+func TestEngineKeepsWhatItApplied(t *testing.T) {
+	engines(t, func(t *testing.T, open opener) {
+		dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+		want := map[string]string{}
+		for round := range 3 {
+			e, err := open(dir, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			if err := e.each([]byte("k"), func(key, value []byte) error {
+				got[string(key)] = string(value)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("round %d: %s", round, diff)
+			}
+			var ops []op
+			for i := range 100 {
+				k, v := fmt.Sprintf("k%d/%02d", i%4, i), fmt.Sprintf("%d %d", round, i)
+				if i%7 == round {
+					ops, v = append(ops, op{key: []byte(k)}), ""
+					delete(want, k)
+				} else {
+					ops = append(ops, op{[]byte(k), []byte(v)})
+					want[k] = v
+				}
+			}
+			if err := e.apply(ops); err != nil {
+				t.Fatal(err)
+			}
+			prefix := fmt.Sprintf("k%d/", round)
+			if err := e.drop([][]byte{[]byte(prefix), []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+			maps.DeleteFunc(want, func(k, _ string) bool { return strings.HasPrefix(k, prefix) })
+			if _, err := e.get([]byte(prefix + "01")); !errors.Is(err, errAbsent) {
+				t.Errorf("get of a dropped key: %v", err)
+			}
+			if err := e.close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
