@@ -11,8 +11,22 @@ import (
 	"skyhaul/modbus"
 )
 
-// at9600 is the cost at 9600 baud 8N1 with a turnaround of 5 ms.
-var at9600 = Cost{Exchange: 25833 * time.Microsecond, Byte: 1041667 * time.Nanosecond}
+// at9600 is the cost at 9600 baud 8N1 where a unit takes 5 ms beyond the silence
+// of 3.5 characters.
+var at9600 = NewCost(line9600, line9600.T35()+5*time.Millisecond)
+
+func TestCostIsTheTimeOnTheWire(t *testing.T) {
+	char := line9600.Wire(1)
+	for quantity, chars := range map[int]time.Duration{1: 22, 10: 40, 125: 270} { // 8 + 5 + 2n + 2 * 3.5
+		got := at9600.Price(holding(0, quantity))
+		if want := chars*char + 5*time.Millisecond; (got - want).Abs() > time.Microsecond {
+			t.Errorf("%d registers cost %v, want %v", quantity, got, want)
+		}
+	}
+	if got, want := NewCost(modbus.LineTiming{}, time.Millisecond).Price(Range{1, 0, 2000}), time.Millisecond; got != want {
+		t.Errorf("2000 coils of an endpoint cost %v, want %v", got, want)
+	}
+}
 
 func holding(addr, quantity int) Range { return Range{3, uint16(addr), quantity} }
 

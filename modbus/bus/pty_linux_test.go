@@ -50,7 +50,7 @@ func onPTY(t testing.TB, so sim.Options, timeout time.Duration) bench {
 func TestNoFaultMakesAWrongValueOnAPTY(t *testing.T) {
 	var r rolling
 	b := onPTY(t, sim.Options{Units: &r, Timing: line115200, Turnaround: time.Millisecond, Seed: 1}, 100*time.Millisecond)
-	const n = 25
+	const n = 20
 	if good := readThroughFaults(t, b, mixedFaults, &r, n); good < n {
 		t.Errorf("%d good answers of %d, %+v", good, 3*n, b.Stats())
 	}
@@ -62,7 +62,7 @@ func TestPulledPortIsUsedAgainWhenItIsBack(t *testing.T) {
 	if err := b.read(t, Poll, 1); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("got %v", err)
 	}
-	b.sim.SetFaults(sim.Faults{})
+	b.sim.SetFaults(sim.Faults{Away: 100 * time.Millisecond})
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for b.read(t, Poll, 1) != nil {

@@ -39,6 +39,10 @@ type ptyPort struct {
 }
 
 func (p *ptyPort) plug() error {
+	// The pty package leaves it blocking: Close would wait for a Read.
+	if err := unix.SetNonblock(int(p.Fd()), true); err != nil {
+		return err
+	}
 	if _, err := term.MakeRaw(int(p.client.Fd())); err != nil {
 		return err
 	}

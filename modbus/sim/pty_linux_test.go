@@ -92,6 +92,27 @@ func TestKilledClientDoesNotKeepThePTY(t *testing.T) {
 	}
 }
 
+func TestLineEndsThoughAClientHoldsThePTY(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "tty")
+	open, opened := PTY(link), make(chan struct{}, 1)
+	l := NewLine(Options{Units: unitOf(), Open: func() (modbus.Conn, error) {
+		defer close(opened)
+		return open()
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	<-opened
+	f := openTTY(t, link)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if n, err := f.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Errorf("read %d bytes, %v from a line that ended", n, err)
+	}
+}
+
 func TestPTYReplacesOnlyAnOldLink(t *testing.T) {
 	dir := t.TempDir()
 	link, file := filepath.Join(dir, "link"), filepath.Join(dir, "file")
