@@ -43,8 +43,7 @@ type Config struct {
 type Site struct {
 	ID          string // [a-z0-9-]{1,32}
 	DisplayName string
-	Location    *time.Location
-	GasDayStart time.Duration // after midnight in Location
+	Location    *time.Location // for what people read
 	TopicPrefix string        // "" or ending in a slash
 }
 
@@ -146,12 +145,6 @@ func (r *reader) site(root *table) (s Site) {
 	if s.Location, err = time.LoadLocation(zone); err != nil {
 		t.fail("timezone", "%q is no IANA time zone: use one as Europe/Oslo or UTC", zone)
 		s.Location = time.UTC
-	}
-	start := t.text("gas_day_start", "00:00")
-	if at, err := time.Parse("15:04", start); err != nil {
-		t.fail("gas_day_start", "%q is no time of day: write it as 08:00", start)
-	} else {
-		s.GasDayStart = time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
 	}
 	s.TopicPrefix = t.text("topic_prefix", "")
 	if s.TopicPrefix != "" && (!strings.HasSuffix(s.TopicPrefix, "/") || strings.ContainsAny(s.TopicPrefix, "+#")) {

@@ -85,6 +85,10 @@ func New(o Options) (*Daemon, error) {
 // connect wires the parts: lines -> scanners -> keeper -> store -> uplink.
 func (d *Daemon) connect() error {
 	d.keeper = newKeeper(d)
+	d.opts.Clock.OnStep = func(s clock.Step) {
+		d.log.Warn("wall clock stepped", "by", s.By)
+		d.note("clock", fmt.Sprintf("stepped by %v", s.By))
+	}
 	for i := range d.opts.Config.Lines {
 		d.lines = append(d.lines, newLine(&d.opts.Config.Lines[i], d.log))
 	}

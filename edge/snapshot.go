@@ -146,6 +146,9 @@ func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []s
 	if len(store.Quarantined) > 0 {
 		say("A damaged buffer was set aside: %s.", s.Buffer.Quarantine)
 	}
+	for name, err := range d.opts.State.Damage() {
+		say("The kept value %s was damaged, an older one may be in use: %v.", name, err)
+	}
 	for _, l := range s.Lines {
 		if l.State != "up" {
 			say("Line %s is not connected: check %s.", l.Name, l.Address)

@@ -51,7 +51,7 @@ func (d *Daemon) connectUplink(c *config.Uplink) (err error) {
 			return mqtt.New(o)
 		},
 		MaxBatch: c.MaxBatch, MaxAge: c.MaxAge, HoleAfter: c.HoleAfter, ResendAfter: c.ResendAfter,
-		Now: d.opts.Clock.Now, Logger: d.log,
+		Now: d.opts.Clock.Now, Tick: func() { d.opts.Tick(PartUplink) }, Logger: d.log,
 	})
 	return nil
 }

@@ -95,6 +95,7 @@ type Options struct {
 
 	Down   func(*batch.Down)  // is given each new document of open commands; may be nil, must not block
 	Now    func() point.Stamp // boottime and wall time
+	Tick   func()             // called every minute or more often while all is well, whatever the link does; nil for nobody
 	Logger *slog.Logger       // nil discards
 }
 
@@ -104,6 +105,9 @@ func (o Options) withDefaults() Options {
 	o.RetryAfter = or(o.RetryAfter, time.Second)
 	o.HoleAfter = or(o.HoleAfter, time.Minute)
 	o.ResendAfter = or(o.ResendAfter, 24*time.Hour)
+	if o.Tick == nil {
+		o.Tick = func() {}
+	}
 	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
 	return o
 }

@@ -152,7 +152,11 @@ func pause(ctx context.Context, a, b <-chan struct{}, d time.Duration) {
 	}
 }
 
-func (u *Uplink) window() window.State { return u.opt.Window.At(u.opt.Now().Time()) }
+// window is looked at in every turn of every loop.
+func (u *Uplink) window() window.State {
+	u.opt.Tick()
+	return u.opt.Window.At(u.opt.Now().Time())
+}
 
 // left returns how long w stays as it is; a day where no change is in sight.
 func (u *Uplink) left(w window.State) time.Duration {

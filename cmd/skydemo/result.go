@@ -31,9 +31,10 @@ type result struct {
 
 // key names a reading for ever.
 type key struct {
-	lane, epoch string
-	seq         int64
-	point       point.ID
+	lane  point.Lane
+	epoch bufferstore.Epoch
+	seq   bufferstore.Seq
+	point point.ID
 }
 
 // value is what must be the same at both ends.
@@ -123,7 +124,7 @@ func collect(readings map[key]value, lane point.Lane, rec bufferstore.Record, sc
 		return err
 	}
 	for i := range schema.Columns {
-		k := key{lane.String(), rec.Epoch.String(), int64(rec.First), schema.Columns[i].ID}
+		k := key{lane, rec.Epoch, rec.First, schema.Columns[i].ID}
 		readings[k] = value{sc.Values[i], sc.Quality[i]}
 	}
 	return nil

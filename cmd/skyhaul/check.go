@@ -100,8 +100,12 @@ func newForecast(c *config.Config, density float64, now time.Time) *forecast {
 		}
 		f.Lines = append(f.Lines, l)
 	}
-	if c.Buffer.Quota > 0 && f.BytesPerDay > 0 {
-		f.BufferBytes, f.BufferDays = c.Buffer.Quota, float64(c.Buffer.Quota)/f.BytesPerDay
+	f.BufferBytes = c.Buffer.Quota
+	if f.BufferBytes == 0 {
+		f.BufferBytes = freeBytes(c.Buffer.Dir)
+	}
+	if f.BytesPerDay > 0 {
+		f.BufferDays = float64(f.BufferBytes) / f.BytesPerDay
 	}
 	if c.Uplink != nil {
 		for _, perDay := range []float64{1, 4, 24, 96} {
