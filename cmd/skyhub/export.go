@@ -171,11 +171,11 @@ func fields(site string, r *sqlite.Reading) []string {
 	}
 	t := r.Column.Type
 	return []string{
-		iso(r.Stamp.Time()), site, r.Lane, r.Group, strconv.FormatUint(uint64(r.Column.ID), 10), r.Column.Tag,
+		iso(r.Stamp.Time()), site, r.Lane.String(), r.Group, strconv.FormatUint(uint64(r.Column.ID), 10), r.Column.Tag,
 		value, r.Column.Unit, r.Quality.Status().String(), r.Quality.Reason().String(),
 		t.String(), t.Format(r.Raw), bits(t, r.Raw),
 		r.Stamp.Quality.String(), bound, strconv.FormatUint(uint64(r.Stamp.Boot), 10), strconv.FormatInt(r.Stamp.Boottime.Milliseconds(), 10),
-		r.Epoch, strconv.FormatInt(r.Seq, 10), iso(r.ReceivedAt),
+		r.Epoch.String(), strconv.FormatUint(uint64(r.Seq), 10), iso(r.ReceivedAt),
 	}
 }
 

@@ -74,6 +74,27 @@ func TestInAForkTheParentIsCompleteAtTheLaterBranch(t *testing.T) {
 	}
 }
 
+func TestTheLaterBranchOfAForkMayComeFirst(t *testing.T) {
+	var m hub.Marks
+	holding(t, &m, 1, 0, 1, 1, 50)
+	holding(t, &m, 2, 1, 101, 101, 110)
+	holding(t, &m, 3, 1, 51, 51, 60)
+	checkAck(
+		t, &m,
+		batch.LaneAck{Epoch: epoch(1), Floor: 50, Whole: true},
+		batch.LaneAck{Epoch: epoch(3), Floor: 60, Whole: true},
+		batch.LaneAck{Epoch: epoch(2), Floor: 110},
+	)
+}
+
+func TestEpochsThatClaimToFollowEachOtherAreNotFollowedForEver(t *testing.T) {
+	var m hub.Marks
+	holding(t, &m, 1, 2, 10, 10, 20).Acked = 20
+	holding(t, &m, 2, 1, 10, 10, 20).Acked = 20
+	holding(t, &m, 3, 2, 10, 10, 20).Acked = 20
+	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 20, Wanted: ranges(1, 9)})
+}
+
 func TestTwoBeginningsAreAFork(t *testing.T) {
 	var m hub.Marks
 	holding(t, &m, 1, 0, 1)

@@ -129,7 +129,9 @@ func TestAFreshStartIsAskedForUntilItComes(t *testing.T) {
 	}
 	b := passes(1, 0, 1, 5, 5)
 	b.Opening = nil // on its way when the ack came
-	store(t, s, b)
+	if m = store(t, s, b); !m.Epochs[0].Fresh {
+		t.Error("a batch without opening is taken for a fresh start")
+	}
 	store(t, s, passes(2, 1, 6, 6, 6))
 	m = store(t, s, passes(1, 0, 1, 5, 5))
 	want = []batch.LaneAck{{Lane: point.History, Epoch: epoch(2), Floor: 6, Whole: true}}

@@ -133,8 +133,7 @@ func (t *tx) epochRow(m *siteMarks, e *hub.EpochMarks) (int64, error) {
 		return 0, err
 	}
 	id, err := res.LastInsertId()
-	// A new array: the one before may belong to the marks that are kept.
-	m.epochs = append(slices.Clip(m.epochs), id)
+	m.epochs = append(m.epochs, id)
 	return id, err
 }
 

@@ -8,7 +8,9 @@ import (
 	"math"
 	"time"
 
+	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
+	"skyhaul/link/hub"
 )
 
 // Query says which readings are wanted.
@@ -17,83 +19,136 @@ type Query struct {
 	From, To time.Time // wall time at the site, From included, To not; zero for no limit
 }
 
-// Reading is one value with all that was said of it when it was taken.
+// Reading is one value with all that was said of it when it was taken. It is
+// valid until the next one is asked for.
 type Reading struct {
-	Lane       string
-	Epoch      string
-	Seq        int64
+	Lane       point.Lane
+	Epoch      bufferstore.Epoch
+	Seq        bufferstore.Seq
 	Stamp      point.Stamp
 	Group      string
-	Column     point.Column
+	Column     *point.Column
 	Raw        uint64
 	Value      float64 // scaled; NaN where there is none
 	Quality    point.Quality
 	ReceivedAt time.Time
 }
 
-const readingsQuery = `SELECT epoch.lane, epoch.epoch, scan.seq,
-	scan.boot, scan.boottime_ms, scan.wall_ms, scan.time_quality, scan.bound, scan.received_ms,
-	schema.grp, point.point_id, point.tag, point.description, point.unit, point.type, point.decimals,
-	reading.raw, reading.value, reading.quality
-FROM site
-JOIN epoch ON epoch.site = site.id
-JOIN scan ON scan.epoch = epoch.id
-JOIN schema ON schema.id = scan.schema
-JOIN reading ON reading.epoch = scan.epoch AND reading.seq = scan.seq
-JOIN point ON point.schema = scan.schema AND point.col = reading.col
-WHERE site.site = ? AND scan.wall_ms >= ? AND scan.wall_ms < ?
-ORDER BY epoch.id, scan.seq, reading.col`
-
-// Readings yields the readings of a site epoch by epoch, as their epochs were
+// Readings yields the readings of a site epoch by epoch, as the epochs were
 // met, and in each by sequence number. It ends with the first error.
 func (v *View) Readings(ctx context.Context, q Query) iter.Seq2[*Reading, error] {
 	return func(yield func(*Reading, error) bool) {
-		from, to := int64(math.MinInt64), int64(math.MaxInt64)
-		if !q.From.IsZero() {
-			from = q.From.UnixMilli()
-		}
-		if !q.To.IsZero() {
-			to = q.To.UnixMilli()
-		}
-		rows, err := v.db.QueryContext(ctx, readingsQuery, q.Site, from, to)
-		if err != nil {
-			yield(nil, fmt.Errorf("readings of site %s: %w", q.Site, err))
-			return
-		}
-		defer rows.Close()
-		var r Reading
-		for rows.Next() {
-			if err := r.scan(rows); err != nil {
-				yield(nil, fmt.Errorf("readings of site %s: %w", q.Site, err))
-				return
-			}
-			if !yield(&r, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
+		if err := v.readings(ctx, q, yield); err != nil {
 			yield(nil, fmt.Errorf("readings of site %s: %w", q.Site, err))
 		}
 	}
 }
 
-func (r *Reading) scan(rows *sql.Rows) error {
-	var boottime, received, raw int64
-	var bound sql.NullInt64
-	var value sql.NullFloat64
-	var typ string
-	c, s := &r.Column, &r.Stamp
-	err := rows.Scan(&r.Lane, &r.Epoch, &r.Seq,
-		&s.Boot, &boottime, &s.Wall, &s.Quality, &bound, &received,
-		&r.Group, &c.ID, &c.Tag, &c.Description, &c.Unit, &typ, &c.Decimals,
-		&raw, &value, &r.Quality)
+// readings returns nil too where yield wants no more. All it reads is as it was
+// at one moment.
+func (v *View) readings(ctx context.Context, q Query, yield func(*Reading, error) bool) error {
+	t, err := v.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	var ok bool
-	if c.Type, ok = point.ParseType(typ); !ok {
-		return fmt.Errorf("unknown type %q", typ)
+	defer t.Rollback()
+	m, err := loadMarks(ctx, t, q.Site, siteMarks{})
+	if err != nil {
+		return err
 	}
+	schemas, err := loadSchemas(ctx, t, m.site)
+	if err != nil {
+		return err
+	}
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.From.IsZero() {
+		from = q.From.UnixMilli()
+	}
+	if !q.To.IsZero() {
+		to = q.To.UnixMilli()
+	}
+	for i := range m.Epochs {
+		c := cutting{q: t, schemas: schemas, epoch: m.epochs[i], from: from, to: to}
+		if more, err := c.yield(ctx, &m.Epochs[i], yield); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadSchemas reads the schemas of a site by their rows.
+func loadSchemas(ctx context.Context, q querier, site int64) (map[int64]*point.Schema, error) {
+	rows, err := q.QueryContext(ctx, "SELECT id, body FROM schema WHERE site = ?", site)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := make(map[int64]*point.Schema)
+	for rows.Next() {
+		var id int64
+		var body []byte
+		if err := rows.Scan(&id, &body); err != nil {
+			return nil, err
+		}
+		if all[id], _, err = point.ParseSchema(body); err != nil {
+			return nil, err
+		}
+	}
+	return all, rows.Err()
+}
+
+// cutting is the readings of one epoch in a range of time.
+type cutting struct {
+	q        querier
+	schemas  map[int64]*point.Schema
+	epoch    int64 // row
+	from, to int64 // Unix milliseconds
+}
+
+// yield finds the range of numbers by time first: the readings can then be read
+// as they lie, whatever the wall clock did.
+func (c *cutting) yield(ctx context.Context, e *hub.EpochMarks, yield func(*Reading, error) bool) (more bool, err error) {
+	var first, last sql.NullInt64
+	err = c.q.QueryRowContext(ctx, "SELECT min(seq), max(seq) FROM scan WHERE epoch = ? AND wall_ms >= ? AND wall_ms < ?", c.epoch, c.from, c.to).Scan(&first, &last)
+	if err != nil || !first.Valid {
+		return true, err
+	}
+	rows, err := c.q.QueryContext(ctx, `SELECT scan.seq, scan.schema, scan.boot, scan.boottime_ms, scan.wall_ms, scan.time_quality, scan.bound, scan.received_ms,
+			reading.col, reading.raw, reading.value, reading.quality
+		FROM scan CROSS JOIN reading ON reading.epoch = scan.epoch AND reading.seq = scan.seq
+		WHERE scan.epoch = ? AND scan.seq BETWEEN ? AND ? AND +scan.wall_ms >= ? AND +scan.wall_ms < ?
+		ORDER BY scan.seq, reading.col`, c.epoch, first.Int64, last.Int64, c.from, c.to)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	r := Reading{Lane: e.Lane, Epoch: e.Epoch}
+	for rows.Next() {
+		if err := c.scan(rows, &r); err != nil {
+			return false, err
+		}
+		if !yield(&r, nil) {
+			return false, nil
+		}
+	}
+	return true, rows.Err()
+}
+
+func (c *cutting) scan(rows *sql.Rows, r *Reading) error {
+	var schema, boottime, received, raw int64
+	var bound sql.NullInt64
+	var value sql.NullFloat64
+	var col int
+	s := &r.Stamp
+	err := rows.Scan(&r.Seq, &schema, &s.Boot, &boottime, &s.Wall, &s.Quality, &bound, &received, &col, &raw, &value, &r.Quality)
+	if err != nil {
+		return err
+	}
+	sc := c.schemas[schema]
+	if sc == nil || col < 0 || col >= len(sc.Columns) {
+		return fmt.Errorf("scan %d has column %d of schema row %d, which is not there", r.Seq, col, schema)
+	}
+	r.Group, r.Column = sc.Group, &sc.Columns[col]
 	s.Boottime = time.Duration(boottime) * time.Millisecond
 	s.BoundExp = point.UnknownBound
 	if bound.Valid {

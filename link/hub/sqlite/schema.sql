@@ -5,9 +5,10 @@
 -- ending in _ms are Unix milliseconds, UTC. Start with the views at the end:
 -- readings, completeness, point_versions, gaps, forks.
 --
--- To restore a backup, stop every skyhub, replace the file and delete the two
--- beside it that end in -wal and -shm. What was acknowledged after the backup
--- is asked of the sites again.
+-- To back up while skyhub runs: sqlite3 hub.db '.backup copy.db'. To restore,
+-- stop every skyhub, replace the file and delete the two beside it that end in
+-- -wal and -shm. What was acknowledged after the backup is asked of the sites
+-- again.
 
 CREATE TABLE site (
     id            INTEGER PRIMARY KEY,
@@ -194,7 +195,9 @@ CREATE TABLE time_quality (
     name         TEXT NOT NULL
 ) STRICT;
 
--- Every reading with the scale and the names that held when it was taken.
+-- Every reading with the scale and the names that held when it was taken. Ask
+-- it by site, by wall_ms and by point_id or tag. CROSS JOIN is SQLite's way to
+-- have the tables read in this order.
 CREATE VIEW readings AS
 SELECT
     site.site,
@@ -217,11 +220,11 @@ SELECT
     scan.seq,
     strftime('%Y-%m-%dT%H:%M:%fZ', scan.received_ms / 1000.0, 'unixepoch') AS received_at
 FROM site
-JOIN epoch ON epoch.site = site.id
-JOIN scan ON scan.epoch = epoch.id
-JOIN schema ON schema.id = scan.schema
-JOIN reading ON reading.epoch = scan.epoch AND reading.seq = scan.seq
-JOIN point ON point.schema = scan.schema AND point.col = reading.col
+CROSS JOIN epoch ON epoch.site = site.id
+CROSS JOIN scan ON scan.epoch = epoch.id
+CROSS JOIN schema ON schema.id = scan.schema
+CROSS JOIN point ON point.schema = scan.schema
+CROSS JOIN reading ON reading.epoch = scan.epoch AND reading.seq = scan.seq AND reading.col = point.col
 JOIN quality ON quality.quality = reading.quality
 JOIN time_quality ON time_quality.time_quality = scan.time_quality;
 
