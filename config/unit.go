@@ -269,10 +269,10 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 	return gs
 }
 
-// What a read costs beside its values: on a line the frames around them, two
-// silences and a usual turnaround; behind an endpoint a round trip, by which
-// merging always pays. A read of longestRead at most lets an operator's write
-// wait no longer than that.
+// What a read costs before anything is learnt: a usual turnaround on a line; a
+// usual round trip behind an endpoint, by which merging always pays. A block of
+// longestRead at most lets an operator's write wait no longer than that, but on
+// a slow line a few values may always be read together.
 const (
 	usualTurnaround = 5 * time.Millisecond
 	usualRoundTrip  = 50 * time.Millisecond
@@ -283,11 +283,9 @@ func (l *Line) cost() bus.Cost {
 	if l.Serial == nil {
 		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
 	}
-	return bus.Cost{
-		Exchange: l.Bus.Timing.Wire(8+5) + 2*l.Bus.Timing.T35() + usualTurnaround,
-		Byte:     l.Bus.Timing.Wire(1),
-		Longest:  longestRead,
-	}
+	c := bus.NewCost(l.Bus.Timing, l.Bus.Timing.T35()+usualTurnaround)
+	c.Longest = max(longestRead, 2*c.Exchange)
+	return c
 }
 
 // String names a line as messages do.

@@ -28,7 +28,9 @@ func (d *Daemon) Snapshot() status.Snapshot {
 	store := d.store.Stats()
 	s.Buffer = bufferStatus(store)
 	for _, l := range store.Lanes {
-		s.Lanes = append(s.Lanes, laneStatus(l))
+		lane := laneStatus(l)
+		lane.OldestPending = d.oldest(l.Name, bufferstore.Seq(lane.Acked), now)
+		s.Lanes = append(s.Lanes, lane)
 	}
 	for _, l := range d.lines {
 		s.Lines = append(s.Lines, l.status())
@@ -71,6 +73,21 @@ func laneStatus(l bufferstore.LaneStats) status.Lane {
 	}
 	out.Pending = out.Appended - out.Acked
 	return out
+}
+
+// oldest returns the age of the first record after acked; nil without one.
+func (d *Daemon) oldest(lane string, acked bufferstore.Seq, now point.Stamp) *float64 {
+	for rec, err := range d.store.Lane(lane).Records(acked + 1) {
+		stamp, ok := point.StampOf(rec.Data)
+		if err != nil || !ok {
+			return nil
+		}
+		if stamp.Boot == now.Boot {
+			return seconds(now.Boottime - stamp.Boottime)
+		}
+		return seconds(max(now.Time().Sub(stamp.Time()), now.Boottime))
+	}
+	return nil
 }
 
 func (l *line) status() status.Line {
@@ -119,6 +136,7 @@ func (d *Daemon) uplinkStatus(now point.Stamp) status.Uplink {
 	u := status.Uplink{
 		Name: c.Address, Open: st.Window.Open, Session: st.Phase.String(), LastError: st.Err,
 		BytesToday: st.Totals.Today.Billed, CostToday: st.Totals.Today.Money, Currency: c.Tariff.Currency,
+		BytesPeriod: st.Totals.Period.Billed, CostPeriod: st.Totals.Period.Money, PeriodEnds: st.Totals.PeriodEnd,
 	}
 	if st.Window.Open {
 		u.Until = st.Window.Until

@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -221,23 +222,27 @@ func (d *demo) configure(broker string) (*config.Config, error) {
 
 // tagList writes the points of a recording, numbered from id on.
 func tagList(name string, id *int) (string, error) {
-	f, err := testdata.Open("testdata/" + name + ".map.json")
+	text, err := testdata.ReadFile("testdata/" + name + ".map.json")
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	points, err := sim.ReadMap(f)
-	if err != nil {
+	var points []struct {
+		Tag     string
+		Address int
+		Type    string
+		Note    string // the unit
+	}
+	if err := json.Unmarshal(text, &points); err != nil {
 		return "", err
 	}
 	var list strings.Builder
-	fmt.Fprintln(&list, "id,tag,address,type,decimals")
+	fmt.Fprintln(&list, "id,tag,address,type,unit,decimals")
 	for _, p := range points {
 		decimals := 3
 		if p.Type == "uint16" {
 			decimals = 0
 		}
-		fmt.Fprintf(&list, "%d,%s,%d,%s,%d\n", *id, p.Tag, 40001+int(p.Addr), p.Type, decimals)
+		fmt.Fprintf(&list, "%d,%s,%d,%s,%s,%d\n", *id, p.Tag, p.Address, p.Type, p.Note, decimals)
 		*id++
 	}
 	return list.String(), nil
@@ -288,7 +293,7 @@ func (d *demo) show(daemon *edge.Daemon) {
 	defer d.mu.Unlock()
 	if d.daemon != nil {
 		d.last = d.daemon.Snapshot()
-		d.billed = d.last.Uplinks[0].BytesToday
+		d.billed = d.last.Uplinks[0].BytesPeriod
 	}
 	d.daemon = daemon
 }

@@ -102,6 +102,23 @@ func TestEventAndNoteComeBack(t *testing.T) {
 	}
 }
 
+func TestEveryKindTellsItsStamp(t *testing.T) {
+	sc := Scan{Schema: station.ID(), Stamp: stamp, Values: make([]uint64, 4), Quality: make([]Quality, 4)}
+	for _, rec := range [][]byte{
+		sc.Append(nil, station), (&Event{Stamp: stamp, Type: Bool}).Append(nil), (&Note{Stamp: stamp}).Append(nil),
+	} {
+		if got, ok := StampOf(rec); !ok || got != stamp {
+			t.Errorf("kind %d: %+v, %v", KindOf(rec), got, ok)
+		}
+		if _, ok := StampOf(rec[:5]); ok {
+			t.Errorf("kind %d: a cut record has a stamp", KindOf(rec))
+		}
+	}
+	if _, ok := StampOf([]byte{byte(KindMessage), 1, 2, 3}); ok {
+		t.Error("a message has a stamp")
+	}
+}
+
 // randomSchema has 1 to 40 columns of every type.
 func randomSchema(r *rand.Rand) *Schema {
 	s := &Schema{Group: "g", Columns: make([]Column, 1+r.IntN(40))}

@@ -102,6 +102,18 @@ func (sc *Scan) Decode(rec []byte, s *Schema) error {
 	return nil
 }
 
+// StampOf returns when a record was made; ok is false for a kind that carries
+// no stamp.
+func StampOf(rec []byte) (s Stamp, ok bool) {
+	at := map[Kind]int{KindScan: 9, KindEvent: 1, KindNote: 1}[KindOf(rec)]
+	if at == 0 || len(rec) < at {
+		return s, false
+	}
+	r := reader{b: rec[at:]}
+	s = r.stamp()
+	return s, !r.bad
+}
+
 // Event is a transition of one alarm condition of one point.
 type Event struct {
 	Stamp     Stamp

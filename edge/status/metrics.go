@@ -114,6 +114,11 @@ var families = []family{
 			emit(float64(u.BytesToday), u.Name)
 		}
 	}, "uplink"),
+	gauge("uplink_period_bytes", "Billed bytes of the billing period, both directions.", func(s *Snapshot, emit emit) {
+		for _, u := range s.Uplinks {
+			emit(float64(u.BytesPeriod), u.Name)
+		}
+	}, "uplink"),
 	gauge("uplink_today_cost", "Cost of today in the tariff's currency.", func(s *Snapshot, emit emit) {
 		for _, u := range s.Uplinks {
 			if u.Currency != "" {

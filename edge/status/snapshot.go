@@ -87,8 +87,12 @@ type Uplink struct {
 	LastAck    *float64  `json:"last_ack_age_seconds"`
 	BytesToday int64     `json:"bytes_today"` // billed, both directions
 	CostToday  float64   `json:"cost_today"`
-	Currency   string    `json:"currency"` // such as "USD"; empty: no tariff
-	LastError  string    `json:"last_error,omitempty"`
+	// Of the tariff's billing period, which ends at PeriodEnds.
+	BytesPeriod int64     `json:"bytes_period"`
+	CostPeriod  float64   `json:"cost_period"`
+	PeriodEnds  time.Time `json:"period_ends,omitzero"`
+	Currency    string    `json:"currency"` // such as "USD"; empty: no tariff
+	LastError   string    `json:"last_error,omitempty"`
 }
 
 // Window is a time when the uplink may be used.

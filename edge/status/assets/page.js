@@ -63,10 +63,14 @@ function showUplink(node, u, now) {
   timeline(node.querySelector("svg"), u.windows || [], now);
   pairs(node.querySelector("dl"), [
     ["last ack", known(u.last_ack_age_seconds) ? span(u.last_ack_age_seconds) + " ago" : "never"],
-    ["billed today", bytes(u.bytes_today)],
-    ["cost today", u.currency ? u.cost_today.toFixed(2) + " " + u.currency : "no tariff"],
+    ["billed today", bill(u.bytes_today, u.cost_today, u.currency)],
+    ["billed this period", bill(u.bytes_period, u.cost_period, u.currency)],
     ["last error", u.last_error],
   ]);
+}
+
+function bill(amount, cost, currency) {
+  return bytes(amount) + (currency ? ", " + cost.toFixed(2) + " " + currency : "");
 }
 
 // timeline draws the windows of the next 24 hours, one hour 1/24 of the width.
