@@ -31,6 +31,17 @@ func checkAck(t *testing.T, m *hub.Marks, want ...batch.LaneAck) {
 	if d := cmp.Diff(want, m.Ack().Lanes); d != "" {
 		t.Error(d)
 	}
+	p, err := m.Ack().Marshal(batch.Key{}, "north-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := batch.ParseAck(p, batch.Key{}, "north-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got.Lanes); d != "" {
+		t.Errorf("as the site reads it: %s", d)
+	}
 }
 
 func TestAnAckNamesTheIncompleteEpochsAndTheTip(t *testing.T) {
@@ -92,7 +103,7 @@ func TestEpochsThatClaimToFollowEachOtherAreNotFollowedForEver(t *testing.T) {
 	holding(t, &m, 1, 2, 10, 10, 20).Acked = 20
 	holding(t, &m, 2, 1, 10, 10, 20).Acked = 20
 	holding(t, &m, 3, 2, 10, 10, 20).Acked = 20
-	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 20, Wanted: ranges(1, 9)})
+	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 20, Wanted: ranges(9, 9)})
 }
 
 func TestTwoBeginningsAreAFork(t *testing.T) {
@@ -131,12 +142,12 @@ func TestWhatTheSiteTakesForDurableAndIsMissingIsWanted(t *testing.T) {
 func TestNumbersBeforeAnUnknownParentAreWantedToo(t *testing.T) {
 	var m hub.Marks
 	holding(t, &m, 3, 2, 201, 201, 210).Acked = 205
-	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(1, 200)})
+	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(200, 200)})
 	holding(t, &m, 2, 1, 101, 111, 200)
 	checkAck(
 		t, &m,
 		batch.LaneAck{Epoch: epoch(2), Floor: 100, Stored: ranges(111, 200)},
-		batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(1, 110)},
+		batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(110, 110)},
 	)
 }
 

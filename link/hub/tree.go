@@ -76,7 +76,9 @@ func (t *tree) wanted(e *EpochMarks) []batch.Range {
 		last = min(last, e.First-1)
 		p := t.parent(e)
 		if p == nil && e.Parent != (bufferstore.Epoch{}) && last > 0 {
-			missing = slices.Insert(missing, 0, batch.Range{First: 1, Last: last})
+			// The last number of the unknown parent brings its opening, and with
+			// that what it lacks. To ask for all from 1 on would bring what is here.
+			missing = slices.Insert(missing, 0, batch.Range{First: last, Last: last})
 		}
 		wanted = append(missing, wanted...)
 		if p == nil {
