@@ -4,18 +4,21 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 
 	"skyhaul/bufferstore"
+	"skyhaul/edge/point"
 	"skyhaul/link/batch"
 )
 
 func TestDamagedBatchNeverYieldsARecord(t *testing.T) {
 	s := newSite(20)
-	s.group(4)
+	w := s.groupOf(point.Float32, point.Float64, point.Int16, point.Uint64)
+	w.kinds = []int{decimal, few, noise, strange}
 	h := history
 	h.Opening = &batch.Opening{First: 1}
-	p := encode(t, batch.NewEncoder(s.lookup), h, s.records(25))
+	p := encode(t, batch.NewEncoder(s.lookup), h, s.records(40))
 	d := batch.NewDecoder(s.lookup)
 	want, err := d.Decode(p)
 	if err != nil {
@@ -60,10 +63,19 @@ func TestNewerVersionIsNotCorrupt(t *testing.T) {
 	}
 }
 
+func TestThereIsNoSequenceNumberZero(t *testing.T) {
+	p := encode(t, batch.NewEncoder(none), history, []bufferstore.Record{{Epoch: epoch, Data: []byte{6}}})
+	if _, err := batch.NewDecoder(none).Decode(p); !errors.Is(err, batch.ErrCorrupt) {
+		t.Errorf("%v, want ErrCorrupt", err)
+	}
+}
+
 func TestBatchOutlivesItsPayload(t *testing.T) {
 	s := newSite(21)
 	s.group(3)
-	recs := s.records(200)
+	recs := []bufferstore.Record{
+		{Epoch: epoch, First: 1, Last: 1, Data: []byte("note")}, {Epoch: epoch, First: 2, Last: 2, Data: s.scan(s.groups[0])},
+	}
 	p := encode(t, batch.NewEncoder(s.lookup), history, recs)
 	b, err := batch.NewDecoder(none).Decode(p)
 	if err != nil {
@@ -73,28 +85,39 @@ func TestBatchOutlivesItsPayload(t *testing.T) {
 	same(t, b.Records, recs)
 }
 
+// took returns what decoding p allocates.
+func took(p []byte, s *site) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	batch.NewDecoder(s.lookup).Decode(p)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
 // A payload of some bytes may claim to unpack to anything.
 func TestShortPayloadTakesNoMoreThanTheLimit(t *testing.T) {
-	recs := make([]bufferstore.Record, 15)
-	for i := range recs {
-		n := bufferstore.Seq(i + 1)
-		recs[i] = bufferstore.Record{Epoch: epoch, First: n, Last: n, Data: make([]byte, 1<<18)}
+	s := newSite(22)
+	w := s.groupOf(slices.Repeat([]point.Type{point.Bool}, point.MaxColumns)...)
+	w.scan.Quality[7] = point.MakeQuality(point.Uncertain, point.Frozen)
+	zeros, scans := make([]bufferstore.Record, 15), make([]bufferstore.Record, 3)
+	for i := range zeros {
+		zeros[i] = bufferstore.Record{Epoch: epoch, First: bufferstore.Seq(i + 1), Last: bufferstore.Seq(i + 1), Data: make([]byte, 1<<18)}
 	}
-	p := encode(t, batch.NewEncoder(none), history, recs)
-	if len(p) > 100 {
-		t.Fatalf("%d bytes for zeros", len(p))
+	for i := range scans {
+		scans[i] = bufferstore.Record{Epoch: epoch, First: bufferstore.Seq(i + 1), Last: bufferstore.Seq(i + 1), Data: w.scan.Append(nil, w.schema)}
 	}
-	for i := 10; i < len(p); i += 2 {
-		for _, to := range []byte{0xff, 0x7f} {
-			q := bytes.Clone(p)
-			q[i] = to
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			d := batch.NewDecoder(none)
-			d.Decode(q)
-			runtime.ReadMemStats(&after)
-			if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
-				t.Errorf("byte %d = %#x: took %d MiB", i, to, took>>20)
+	e := batch.NewEncoder(s.lookup)
+	encode(t, e, history, scans)
+	e.Acked(3)
+	for _, p := range [][]byte{encode(t, e, history, zeros), encode(t, e, history, scans)} {
+		if len(p) > 100 {
+			t.Fatalf("%d bytes for zeros", len(p))
+		}
+		for i := 10; i < len(p); i++ {
+			for _, put := range []string{"\x7f", "\xff\xff\x03"} {
+				if n := took(append(append(bytes.Clone(p[:i]), put...), p[i+1:]...), s); n > 64<<20 {
+					t.Errorf("byte %d of %d = %x: took %d MiB", i, len(p), put, n>>20)
+				}
 			}
 		}
 	}

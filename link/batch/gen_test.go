@@ -43,17 +43,26 @@ func newSite(seed uint64) *site {
 
 // group adds a group of n columns of random types.
 func (s *site) group(n int) *wave {
+	types := make([]point.Type, n)
+	for i := range types {
+		types[i] = point.Type(1 + s.rng.IntN(int(point.Float64)))
+	}
+	return s.groupOf(types...)
+}
+
+// groupOf adds a group of a column of each type.
+func (s *site) groupOf(types ...point.Type) *wave {
 	sc := &point.Schema{Group: fmt.Sprintf("group %d", len(s.groups))}
 	w := &wave{schema: sc}
-	for i := range n {
+	for i, t := range types {
 		sc.Columns = append(sc.Columns, point.Column{
 			ID: point.ID(100*len(s.groups) + i + 1), Tag: fmt.Sprintf("PT-%d", i), Unit: "bar",
-			Type: point.Type(1 + s.rng.IntN(int(point.Float64))), Scale: point.NoScale, Decimals: -1,
+			Type: t, Scale: point.NoScale, Decimals: -1,
 		})
 		w.kinds = append(w.kinds, s.rng.IntN(kinds))
 	}
 	w.id = sc.ID()
-	w.scan = point.Scan{Schema: w.id, Values: make([]uint64, n), Quality: make([]point.Quality, n)}
+	w.scan = point.Scan{Schema: w.id, Values: make([]uint64, len(types)), Quality: make([]point.Quality, len(types))}
 	s.schemas[w.id] = sc
 	s.groups = append(s.groups, w)
 	return w
@@ -96,6 +105,8 @@ func (s *site) value(t point.Type, kind int, last uint64) uint64 {
 			float(math.NaN()), float(math.Inf(-1)), float(math.Copysign(0, -1)), float(math.SmallestNonzeroFloat64), float(math.MaxFloat32),
 			s.rng.Uint64() & mask(t), float(1) | 1, 0x7fc00001 | s.rng.Uint64()&mask(t)&^0xff,
 		}[s.rng.IntN(8)] & mask(t)
+	case isFloat && kind == decimal && s.rng.IntN(20) == 0:
+		return float(math.NaN())
 	case isFloat && kind == decimal:
 		return float(math.Round(s.rng.NormFloat64()*1000) / 100)
 	case isFloat && kind == few:

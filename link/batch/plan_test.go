@@ -1,0 +1,83 @@
+package batch
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestEveryTransformGivesTheIntegersBack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var p planner
+	for round := range 3000 {
+		step := max(rng.Uint64()>>rng.IntN(64), 1)
+		xs := make([]uint64, 1+rng.IntN(40))
+		for i := range xs {
+			xs[i] = 77 + step*(rng.Uint64()>>rng.IntN(64)/step)
+		}
+		if round%3 == 0 {
+			xs[rng.IntN(len(xs))] = 1 << 63
+			xs[rng.IntN(len(xs))] = math.MaxInt64
+		}
+		best := p.plan(xs)
+		for transform := byte(centred); transform < transforms; transform++ {
+			q := best
+			if q.transform == constant {
+				continue
+			}
+			q.transform, q.base, q.centre = transform, xs[0], 0
+			if transform == centred {
+				q.centre = int64(rng.Uint64())
+				q.base += q.step * uint64(q.centre)
+			}
+			us := slices.Clone(p.residuals(xs, q))
+			if transform != centred {
+				us = slices.Insert(us, 0, 0)
+			}
+			if q.restore(us); !slices.Equal(us, xs) {
+				t.Fatalf("transform %d, step %d: %d, want %d", transform, q.step, us, xs)
+			}
+		}
+	}
+}
+
+func TestTokensAndBitsGiveTheResidualBack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	var w bitWriter
+	residuals := []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, math.MaxUint64, 1 << 63, 1<<32 - 1, 1 << 32}
+	for range 1000 {
+		residuals = append(residuals, rng.Uint64()>>rng.IntN(64))
+	}
+	for _, u := range residuals {
+		if _, rest := token(u); rest > 0 {
+			w.put(u, rest)
+		}
+	}
+	r := bitReader{b: w.bytes()}
+	for _, u := range residuals {
+		tok, rest := token(u)
+		if tok >= tokens {
+			t.Fatalf("token %d of %d", tok, u)
+		}
+		got, same := untoken(tok)
+		if same > 0 {
+			got |= r.take(same)
+		}
+		if got != u || same != rest {
+			t.Fatalf("%d with %d bits, want %d with %d", got, same, u, rest)
+		}
+	}
+	if r.take(8); r.bad == false {
+		t.Error("bits beyond the last were taken")
+	}
+}
+
+func TestLogarithmsAreRight(t *testing.T) {
+	for _, x := range []uint32{1, 2, 3, 10, 1000, 1023, 1024, 5000, 1 << 22} {
+		want := float64(x) * math.Log2(float64(x)) * bit
+		if got := float64(xlog(x)); math.Abs(got-want) > 1.5*float64(x) {
+			t.Errorf("xlog(%d) = %v, want about %v", x, got, want)
+		}
+	}
+}
