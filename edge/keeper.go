@@ -58,7 +58,9 @@ func (k *keeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSync)
 			defer cancel()
-			k.once(last)
+			if err := k.sync(last); err != nil {
+				k.log.Error("the last readings are not in the buffer", "err", err)
+			}
 			return nil
 		case <-ticker.C:
 		case <-k.urgent:
