@@ -147,7 +147,7 @@ func TestNumbersBeforeAnUnknownParentAreWantedToo(t *testing.T) {
 	checkAck(
 		t, &m,
 		batch.LaneAck{Epoch: epoch(2), Floor: 100, Stored: ranges(111, 200)},
-		batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(110, 110)},
+		batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(100, 110)},
 	)
 }
 
