@@ -18,21 +18,16 @@ const (
 
 // DialTCP dials host:port in the clear.
 func DialTCP(addr string) Dialer {
-	return func(ctx context.Context) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		return dialTCP(ctx, addr)
-	}
-}
-
-func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	d := net.Dialer{
+		Timeout:       dialTimeout,
 		FallbackDelay: fallbackDelay,
 		KeepAlive:     -1, // TCP's own probes cost 100 B each 15 s; PINGREQ does their work
 	}
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("broker %s: %w", addr, err)
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("broker %s: %w", addr, err)
+		}
+		return conn, nil
 	}
-	return conn, nil
 }

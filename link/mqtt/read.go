@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -49,7 +50,8 @@ func (s *Session) read(ctx context.Context, conn net.Conn) error {
 func (s *Session) handle(ctx context.Context, pk *packets.Packet) error {
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
-		return s.arrive(ctx, pk)
+		s.arrive(ctx, pk)
+		return nil
 	case packets.Suback:
 		return s.suback(pk)
 	case packets.Pingresp:
@@ -68,10 +70,12 @@ func (s *Session) readError(err error, connected bool) error {
 	if !connected {
 		when = " before CONNACK"
 	}
-	select {
-	case err := <-s.cut:
-		return err
-	default:
+	if errors.Is(err, os.ErrDeadlineExceeded) { // set when a write has failed
+		select {
+		case err := <-s.cut:
+			return err
+		default:
+		}
 	}
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -30,6 +30,7 @@ func (s *Session) write(caller, group context.Context, conn net.Conn) error {
 				return s.leave(caller.Err() != nil, context.Cause(group), conn)
 			}
 		}
+		s.in.settled(true, acks) // before the write: the broker may answer it sooner than we go on
 		conn.SetWriteDeadline(time.Now().Add(answerTime + transit(len(buf))))
 		if group.Err() != nil {
 			hurry(conn)
@@ -38,7 +39,6 @@ func (s *Session) write(caller, group context.Context, conn net.Conn) error {
 			return s.broken(group, conn, fmt.Errorf("write of %d bytes: %w", len(buf), err))
 		}
 		s.pulse.wrote(time.Now())
-		s.in.settled(true, acks)
 	}
 }
 
