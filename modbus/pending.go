@@ -22,7 +22,8 @@ func (p pending) sent(s shape) {
 }
 
 // answered forgets the earliest request that a may answer and all before it,
-// which is the most that a proves. It reports whether there was one.
+// which is the most that a proves. Only an intact frame proves anything: what
+// looks like a damaged answer may be a late one. It reports whether there was one.
 func (p pending) answered(unit UnitID, a PDU) bool {
 	for i, s := range p[unit] {
 		if s.accepts(a) {
@@ -31,13 +32,6 @@ func (p pending) answered(unit UnitID, a PDU) bool {
 		}
 	}
 	return false
-}
-
-// forget is answered for an answer of which only the shape is known.
-func (p pending) forget(s shape) {
-	if i := slices.Index(p[s.unit], s); i >= 0 {
-		p[s.unit] = p[s.unit][i+1:]
-	}
 }
 
 // has reports whether an answer to an earlier request would look like s.

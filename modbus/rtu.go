@@ -56,7 +56,7 @@ func (c *Client) quiet(ctx context.Context) error {
 	for {
 		deadline := later(c.wire.busy.Add(silence), time.Now().Add(glance))
 		err := c.wire.fill(ctx, deadline)
-		c.others(len(c.wire.in), Broadcast)
+		c.others(len(c.wire.in), len(c.wire.in), Broadcast)
 		switch {
 		case errors.Is(err, errSilent):
 			c.listened = true
@@ -114,7 +114,7 @@ func (c *Client) receive(ctx context.Context, x *exchange) (sighting, error) {
 		if s.length > 0 && !c.echoing(x) {
 			return s, nil
 		}
-		if c.others(s.believable(len(c.wire.in)), x.want.unit) {
+		if c.others(len(c.wire.in), s.believable(len(c.wire.in)), x.want.unit) > 0 {
 			continue
 		}
 		c.noise(len(c.wire.in) - 2*maxRTU)
@@ -153,7 +153,7 @@ func (c *Client) accept(s sighting, x *exchange) Answer {
 		FirstByte: c.wire.at[s.start].Sub(x.began),
 		Total:     c.wire.at[end-1].Sub(x.began),
 	}
-	c.noise(s.start)
+	c.noise(s.start - c.others(s.start, s.start, x.want.unit))
 	c.wire.take(s.length)
 	c.pending.answered(x.want.unit, a.PDU)
 	if c.echo == echoUnknown && c.stray(x) <= strayBytes {
@@ -167,10 +167,6 @@ func (c *Client) verdict(s sighting, x *exchange) error {
 	c.noise(len(c.wire.in))
 	if s.damaged {
 		c.counters.CRC++
-		// It was the answer, so it won't come later; unless it was an echo.
-		if c.echo == echoAbsent {
-			c.pending.forget(x.want)
-		}
 	}
 	if s.damaged || c.counters.WrongShape > x.before.WrongShape || c.stray(x) > strayBytes {
 		return ErrDamaged
@@ -201,15 +197,16 @@ func (c *Client) echoing(x *exchange) bool {
 	return !x.echoed && c.echo != echoAbsent && bytes.HasPrefix(x.frame, c.wire.in)
 }
 
-// others drops the intact answers that begin before end and are not the one
-// awaited from unit; none is awaited from [Broadcast].
-func (c *Client) others(end int, unit UnitID) (dropped bool) {
+// others drops the intact answers within the first n bytes that begin before
+// end and are not the one awaited from unit; none is awaited from [Broadcast].
+// It returns how many bytes it dropped.
+func (c *Client) others(n, end int, unit UnitID) (dropped int) {
 	for {
-		start, length := anyAnswer(c.wire.in, end)
+		start, length := anyAnswer(c.wire.in[:n-dropped], end-dropped)
 		if length == 0 {
 			return dropped
 		}
-		dropped = true
+		dropped += start + length
 		c.noise(start)
 		from, p := UnitID(c.wire.in[0]), PDU(c.wire.in[1:length-2])
 		switch {
@@ -221,7 +218,6 @@ func (c *Client) others(end int, unit UnitID) (dropped bool) {
 			c.counters.ForeignUnit++
 		}
 		c.wire.take(length)
-		end -= start + length
 	}
 }
 

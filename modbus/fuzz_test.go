@@ -1,0 +1,292 @@
+package modbus
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// script is a connection whose far end says what it says, whatever it is asked:
+// a byte of text is a length and its high bit a pause, then come so many bytes.
+type script struct {
+	text     []byte
+	deadline time.Time
+}
+
+func (s *script) Read(p []byte) (int, error) {
+	if len(s.text) == 0 {
+		time.Sleep(time.Until(s.deadline))
+		return 0, os.ErrDeadlineExceeded
+	}
+	n := min(int(s.text[0]&0x3F), len(s.text)-1)
+	pause := time.Duration(s.text[0]&0xC0) * time.Millisecond
+	if wait := time.Until(s.deadline); !s.deadline.IsZero() && wait <= pause {
+		time.Sleep(wait)
+		s.text[0] &= 0x3F
+		return 0, os.ErrDeadlineExceeded
+	}
+	time.Sleep(pause)
+	part := s.text[1 : 1+n]
+	s.text = s.text[1+n:]
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return copy(p, part), nil
+}
+
+func (s *script) Write(p []byte) (int, error)       { return len(p), nil }
+func (s *script) Close() error                      { return nil }
+func (s *script) SetReadDeadline(t time.Time) error { s.deadline = t; return nil }
+func (s *script) SetWriteDeadline(time.Time) error  { return nil }
+
+// say writes frames as script reads them.
+func say(frames ...[]byte) (text []byte) {
+	for _, f := range frames {
+		for part := range slices.Chunk(f, 0x3F) {
+			text = append(append(text, byte(len(part))), part...)
+		}
+	}
+	return text
+}
+
+func addCaptures(f *testing.F) {
+	for _, c := range captures(f) {
+		f.Add(c.bytes)
+		if c.kind != '!' {
+			f.Add(appendRTU(nil, UnitID(c.bytes[6]), c.bytes[7:]))
+		}
+	}
+}
+
+// Whatever comes, an answer was there byte for byte, of the unit asked, of the
+// function asked, of the length asked, and intact.
+func FuzzClientRTU(f *testing.F) {
+	frame := appendRTU(nil, 1, PDU{3, 4, 0, 1, 0, 2})
+	ask := appendRTU(nil, 1, request(FuncReadHoldingRegisters, 0, 2))
+	f.Add(say(frame), false)
+	f.Add(say([]byte{0xFF}, frame[:4], frame[4:], []byte{1}), false)
+	f.Add(say(ask, frame), true)
+	f.Add(say(appendRTU(nil, 1, PDU{0x83, 2}), frame), false)
+	f.Add(say(appendRTU(nil, 2, PDU{3, 4, 0, 1, 0, 2}), frame), true)
+	f.Fuzz(func(t *testing.T, text []byte, stream bool) {
+		synctest.Test(t, func(t *testing.T) {
+			framing := RTU
+			if stream {
+				framing = RTUOverTCP
+			}
+			c := NewClient(&script{text: bytes.Clone(text)}, framing, LineTiming{Bit: time.Second / 9600, CharBits: 11})
+			for range 3 {
+				a, err := c.Do(t.Context(), 1, request(FuncReadHoldingRegisters, 0, 2), 100*time.Millisecond)
+				if err != nil {
+					continue
+				}
+				whole := appendRTU(nil, 1, a.PDU)
+				if len(a.PDU) != 6 || a.PDU[0] != 3 || a.PDU[1] != 4 || !within(text, whole) {
+					t.Errorf("% X in % X", a.PDU, text)
+				}
+			}
+		})
+	})
+}
+
+// within reports whether the bytes of b come in text in this order.
+func within(text, b []byte) bool {
+	for _, c := range text {
+		if len(b) > 0 && c == b[0] {
+			b = b[1:]
+		}
+	}
+	return len(b) == 0
+}
+
+func FuzzClientTCP(f *testing.F) {
+	frame := appendTCP(nil, 1, 1, PDU{3, 4, 0, 1, 0, 2})
+	f.Add(say(frame, appendTCP(nil, 2, 1, PDU{0x83, 2})))
+	f.Add(say(append(appendTCP(nil, 7, 1, PDU{3, 4, 0, 1, 0, 2}), frame...)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			c := NewClient(&script{text: bytes.Clone(text)}, TCP, LineTiming{})
+			for n := range uint16(3) {
+				a, err := c.Do(t.Context(), 1, request(FuncReadHoldingRegisters, 0, 2), 100*time.Millisecond)
+				if err == nil && (len(a.PDU) != 6 || !within(text, appendTCP(nil, n+1, 1, a.PDU))) {
+					t.Errorf("% X in % X", a.PDU, text)
+				}
+			}
+		})
+	})
+}
+
+// A request behind whatever noise is answered, unless the noise ends in the
+// begin of a request itself; and nothing is answered that was not intact.
+func FuzzServerRTU(f *testing.F) {
+	addCaptures(f)
+	f.Fuzz(func(t *testing.T, noise []byte) {
+		ask := appendRTU(nil, 1, request(FuncReadHoldingRegisters, 0, 2))
+		b := append(bytes.Clone(noise), ask...)
+		for {
+			start, length := findRequest(b)
+			if length == 0 {
+				t.Fatalf("no request in % X", b)
+			}
+			frame := b[start : start+length]
+			if !intact(frame) || frame[0] > lastUnit {
+				t.Fatalf("took % X", frame)
+			}
+			if start+length > len(b)-len(ask) {
+				return
+			}
+			b = b[start+length:]
+		}
+	})
+}
+
+// silent is a server's handler that never answers.
+type silent struct{}
+
+func (silent) Handle(UnitID, PDU) (PDU, bool) { return nil, false }
+
+func FuzzServe(f *testing.F) {
+	addCaptures(f)
+	var bank Bank
+	f.Fuzz(func(t *testing.T, text []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			for _, framing := range []Framing{RTU, TCP, RTUOverTCP} {
+				for _, h := range []Handler{silent{}, &bank} {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					_ = Serve(ctx, &hangsUp{script{text: bytes.Clone(text)}}, framing, LineTiming{}, h)
+					cancel()
+				}
+			}
+		})
+	})
+}
+
+// hangsUp is a script that ends with the end of the stream.
+type hangsUp struct{ script }
+
+func (h *hangsUp) Read(p []byte) (int, error) {
+	if len(h.text) == 0 {
+		return 0, io.EOF
+	}
+	return h.script.Read(p)
+}
+
+func FuzzMBAP(f *testing.F) {
+	addCaptures(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, p, length, err := frameTCP(b)
+		if err != nil || length == 0 {
+			return
+		}
+		if again := appendTCP(nil, h.transaction, h.unit, p); !bytes.Equal(again, b[:length]) || len(p) > MaxPDU || len(p) == 0 {
+			t.Errorf("% X becomes % X", b[:length], again)
+		}
+	})
+}
+
+func FuzzParseRequest(f *testing.F) {
+	for _, c := range captures(f) {
+		if len(c.bytes) > mbapSize {
+			f.Add(c.bytes[mbapSize:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := ParseRequest(b)
+		if err != nil {
+			if _, ok := err.(Exception); !ok {
+				t.Errorf("% X: %v is no exception", b, err)
+			}
+			return
+		}
+		if again := rebuild(t, r); !bytes.Equal(again, b) {
+			t.Errorf("% X becomes % X", b, again)
+		}
+		if n, ok := ResponseLength(b); !ok || n < 3 || n > MaxPDU {
+			t.Errorf("% X is answered in %d bytes", b, n)
+		}
+		if n := requestLength(appendRTU(nil, 1, b)); n != len(b)+3 {
+			t.Errorf("% X takes %d bytes on a line", b, n)
+		}
+	})
+}
+
+// rebuild makes a request anew with the builders.
+func rebuild(t *testing.T, r Request) (req PDU) {
+	var err error
+	switch {
+	case r.Function.Reads():
+		req, err = ReadRequest(r.Function, r.Addr, r.Quantity)
+	case r.Function == FuncWriteCoil:
+		req = WriteCoil(r.Addr, r.Data[0] != 0)
+	case r.Function == FuncWriteRegister:
+		req = WriteRegister(r.Addr, uint16(r.Data[0])<<8|uint16(r.Data[1]))
+	case r.Function == FuncWriteCoils:
+		bits := unpackBits(r.Data, r.Quantity)
+		if req, err = WriteCoils(r.Addr, bits); err == nil {
+			// The unused bits of the last byte are free.
+			req[len(req)-1] = r.Data[len(r.Data)-1]
+		}
+	default:
+		var values []uint16
+		if values, err = Registers(append(PDU{3, byte(len(r.Data))}, r.Data...)); err == nil {
+			req, err = WriteRegisters(r.Addr, values)
+		}
+	}
+	if err != nil {
+		t.Errorf("%+v: %v", r, err)
+	}
+	return req
+}
+
+func FuzzResponse(f *testing.F) {
+	addCaptures(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := Registers(b); err == nil && !bytes.Equal(appendRegisters(b[:2:2], v), b) {
+			t.Errorf("% X holds %04X", b, v)
+		}
+		if len(b) < 2 {
+			return
+		}
+		quantity := 8 * int(b[1])
+		if v, err := Bits(b, quantity); err == nil && !bytes.Equal(appendBits(b[:2:2], v), b) {
+			t.Errorf("% X holds %v", b, v)
+		}
+	})
+}
+
+// Whatever a format decodes it encodes back to the same registers.
+func FuzzFormat(f *testing.F) {
+	f.Add("ABCD", uint64(0), uint8(0), false, []byte{0x47, 0xF1, 0x20, 0})
+	f.Add("BA", uint64(0xFF00), uint8(8), true, []byte{0x47, 0x11})
+	f.Add("GHEFCDAB", uint64(1)<<63, uint8(63), false, []byte{1, 2, 3, 4, 5, 6, 7, 8})
+	f.Fuzz(func(t *testing.T, letters string, mask uint64, shift uint8, bcd bool, b []byte) {
+		order, err := ParseOrder(letters)
+		if err != nil || len(b) != 2*order.Registers() {
+			return
+		}
+		format := Format{Order: order, BCD: bcd, Mask: mask, Shift: shift % 64}
+		regs, err := Registers(append(PDU{3, byte(len(b))}, b...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := format.Decode(regs)
+		if err != nil {
+			return
+		}
+		again := slices.Clone(regs)
+		if err := format.Encode(again, raw); err != nil {
+			t.Fatalf("%+v %04X %#x: %v", format, regs, raw, err)
+		}
+		if back, err := format.Decode(again); err != nil || back != raw {
+			t.Errorf("%+v: %#x becomes %04X, which is %#x, %v", format, raw, again, back, err)
+		}
+		if low := uint64(1)<<format.Shift - 1; low == 0 && !slices.Equal(again, regs) {
+			t.Errorf("%+v: %04X becomes %04X", format, regs, again)
+		}
+	})
+}
