@@ -18,7 +18,7 @@ import (
 
 // Result is what one recording costs in batches of one length.
 type Result struct {
-	File            string  `json:"file"`
+	File            string  `json:"file"`     // path as given to Load
 	Batch           string  `json:"batch"`    // wall time of a batch, such as "15m"
 	Readings        int     `json:"readings"` // cells, with or without a value
 	Bytes           int     `json:"bytes"`    // all payloads, without the schema
@@ -29,44 +29,53 @@ type Result struct {
 
 // Measure cuts the recording into batches of the given wall time, at its
 // multiples since 1970, and encodes and decodes each. The schema is taken to be
-// acked before. An error is a difference between what went in and what came
-// out, or a payload that couldn't be made or read.
+// acked before, and each batch but the last one sent too. An error is a
+// difference between what went in and what came out, or a payload that
+// couldn't be made or read.
 func (r *Recording) Measure(length time.Duration) (Result, error) {
 	if length < time.Millisecond {
 		return Result{}, fmt.Errorf("batch length %v is shorter than a millisecond", length)
 	}
-	res := Result{File: r.name, Batch: name(length), Readings: len(r.records) * len(r.schema.Columns)}
+	res := Result{File: r.path, Batch: name(length), Readings: len(r.records) * len(r.schema.Columns)}
 	enc, dec := batch.NewEncoder(r.lookup), batch.NewDecoder(r.lookup)
-	if _, last, err := enc.Encode(nil, header, r.from(0, 1), math.MaxInt); err != nil {
+	_, last, err := enc.Encode(nil, header, r.from(0, 1), math.MaxInt)
+	if err != nil {
 		return Result{}, err
-	} else {
-		enc.Acked(last)
 	}
-	var encoding, decoding time.Duration
-	var p []byte
+	enc.Acked(last)
+	h := header
 	for at := 0; at < len(r.records); {
-		begin := time.Now()
-		p, last, err := enc.Encode(p[:0], header, r.from(at, r.end(at, length)), math.MaxInt)
-		encoded := time.Now()
+		next, err := r.play(&res, enc, dec, h, at, r.end(at, length))
 		if err != nil {
-			return Result{}, fmt.Errorf("%s row %d: encode: %w", r.name, at+2, err)
+			return Result{}, fmt.Errorf("%s line %d: %w", r.path, at+2, err)
 		}
-		b, err := dec.Decode(p)
-		decoding += time.Since(encoded)
-		encoding += encoded.Sub(begin)
-		if err == nil {
-			err = r.compare(b, at, int(last))
-		}
-		if err != nil {
-			return Result{}, fmt.Errorf("%s row %d: %w", r.name, at+2, err)
-		}
-		res.Bytes += len(p)
-		at = int(last)
+		h.Acked = bufferstore.Seq(at)
+		at = next
 	}
-	n := float64(max(res.Readings, 1))
+	n := float64(res.Readings)
 	res.BytesPerReading = float64(res.Bytes) / n
-	res.EncodeNs, res.DecodeNs = float64(encoding)/n, float64(decoding)/n
+	res.EncodeNs /= n
+	res.DecodeNs /= n
 	return res, nil
+}
+
+// play makes one batch of the scans at to end, adds what it costs, and returns
+// the first scan that it doesn't hold.
+func (r *Recording) play(res *Result, enc *batch.Encoder, dec *batch.Decoder, h batch.Header, at, end int) (next int, err error) {
+	begin := time.Now()
+	p, last, err := enc.Encode(nil, h, r.from(at, end), math.MaxInt)
+	encoded := time.Now()
+	if err != nil {
+		return 0, err
+	}
+	b, err := dec.Decode(p)
+	res.DecodeNs += float64(time.Since(encoded))
+	res.EncodeNs += float64(encoded.Sub(begin))
+	res.Bytes += len(p)
+	if err != nil {
+		return 0, err
+	}
+	return int(last), r.compare(b, at, int(last))
 }
 
 // name writes a batch length the way it is given: 15m, not 15m0s.

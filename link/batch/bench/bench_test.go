@@ -100,7 +100,7 @@ func TestMapGivesTheTypes(t *testing.T) {
 		t.Errorf("columns %+v", r.schema.Columns)
 	}
 	res, err := r.Measure(time.Minute)
-	if err != nil || res.Readings != 4 || res.File != "x" || res.Bytes == 0 {
+	if err != nil || res.Readings != 4 || res.File != csv || res.Bytes == 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
 }

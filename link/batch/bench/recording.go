@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ import (
 
 // Recording is recorded data as the scans of one group.
 type Recording struct {
-	name    string
+	path    string
 	schema  point.Schema
 	id      point.SchemaID
 	walls   []int64  // of each scan, Unix milliseconds
@@ -44,8 +43,7 @@ func Load(path, mapPath string) (*Recording, error) {
 	}
 	defer f.Close()
 	var src io.Reader = f
-	name, packed := strings.CutSuffix(filepath.Base(path), ".zst")
-	if packed {
+	if strings.HasSuffix(path, ".zst") {
 		z, err := zstd.NewReader(f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -63,7 +61,7 @@ func Load(path, mapPath string) (*Recording, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	r.name = strings.TrimSuffix(name, ".csv")
+	r.path = path
 	return r, nil
 }
 
@@ -95,8 +93,8 @@ func parse(src io.Reader, types map[string]mapped) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) < 2 || rows[0][0] != "ts_ms" {
-		return nil, fmt.Errorf("line 1: want a header that begins with ts_ms, and scans below it")
+	if len(rows) < 2 || rows[0][0] != "ts_ms" || len(rows[0]) < 2 || len(rows[0])-1 > point.MaxColumns {
+		return nil, fmt.Errorf("line 1: want ts_ms and 1 to %d tags, and scans below", point.MaxColumns)
 	}
 	r := &Recording{schema: point.Schema{Group: "recording"}}
 	for i, tag := range rows[0][1:] {
