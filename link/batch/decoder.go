@@ -20,7 +20,7 @@ var ErrVersion = errors.New("unknown version")
 // fresh start, of the epoch that Header names.
 type SchemaError struct {
 	ID     point.SchemaID
-	Header Header // of the batch, as far as it is readable without the schema
+	Header Header // of the batch; the checksum can't be checked without the schema
 }
 
 // Error returns the schema's id in a sentence.

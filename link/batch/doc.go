@@ -141,8 +141,8 @@
 //	decimal form  v = bits of x / 10^e, x signed, e = exponent, 0 to 22
 //	binary form   v = bits of x * 2^-e, x signed, e = exponent as a signed byte
 //
-// The division and the product are those of binary64; for float32 the quotient
-// is then rounded to binary32. Last, patched cells get their raw bits.
+// The division and the product are those of binary64; for float32 the result is
+// then rounded to binary32. Last, patched cells get their raw bits.
 //
 // # Chunk
 //

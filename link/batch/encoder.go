@@ -110,6 +110,9 @@ func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], lim
 
 // begin looks at the first record: it must be of the epoch of the header.
 func (e *Encoder) begin(h *Header, rec *bufferstore.Record) error {
+	if !h.Lane.Valid() {
+		return fmt.Errorf("batch of %s: no such lane", h.Lane)
+	}
 	if rec.Epoch != h.Epoch {
 		return fmt.Errorf("record of epoch %s under the header of epoch %s", rec.Epoch, h.Epoch)
 	}

@@ -126,6 +126,9 @@ func TestBatchStopsBeforeAnotherEpochAndBeforeAHole(t *testing.T) {
 	if _, _, err := e.Encode(nil, history, reused(recs[20:]), 1<<20); err == nil {
 		t.Error("a record of another epoch than the header's was taken")
 	}
+	if _, _, err := e.Encode(nil, batch.Header{Epoch: epoch}, reused(recs[:1]), 1<<20); err == nil {
+		t.Error("a batch of no lane was made")
+	}
 }
 
 func TestRecordThatCanNeverFitGoesAsAGap(t *testing.T) {
