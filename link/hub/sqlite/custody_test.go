@@ -61,9 +61,9 @@ func (l *life) batch(i, n int) *batch.Batch {
 }
 
 func TestRepeatedReorderedAndOverlappingBatchesAreStoredExactlyOnce(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		l := newLife(rng, 160)
+		l := newLife(rng, 100)
 		path := filepath.Join(t.TempDir(), "hub.db")
 		sinks := []*sqlite.Sink{open(t, path), open(t, path)} // two hubs share the file
 		for _, i := range rng.Perm(len(l.records)) {
@@ -100,7 +100,7 @@ func (l *life) check(t *testing.T, path string, s *sqlite.Sink) {
 
 func TestHubsThatShareAFileDoNotStoreTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
-	l := newLife(rand.New(rand.NewPCG(1, 1)), 400)
+	l := newLife(rand.New(rand.NewPCG(1, 1)), 150)
 	var wg sync.WaitGroup
 	errs := make(chan error, 2)
 	for h := range 2 {
@@ -129,7 +129,7 @@ func TestHubsThatShareAFileDoNotStoreTwice(t *testing.T) {
 func TestAHubRestoredFromABackupAsksForWhatItLost(t *testing.T) {
 	dir := t.TempDir()
 	path, backup := filepath.Join(dir, "hub.db"), filepath.Join(dir, "backup.db")
-	l := newLife(rand.New(rand.NewPCG(3, 3)), 300)
+	l := newLife(rand.New(rand.NewPCG(3, 3)), 150)
 	s, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

@@ -50,21 +50,21 @@ func TestTheFleetShowsWhatASiteSaysAndWhatIsHereOfIt(t *testing.T) {
 func TestTheNewestRejectedPayloadsAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s := open(t, path)
-	for n := range 300 {
+	for n := range 260 {
 		r := hub.Rejected{Site: "north-7", Topic: "up/history", Cause: fmt.Sprint("corrupt ", n)}
-		if n == 299 {
+		if n == 259 {
 			r.Payload = bytes.Repeat([]byte{1}, 100_000)
 		}
 		if err := s.Reject(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	checkTable(t, path, "SELECT count(*), min(cause) FROM rejected", []string{"256", "corrupt 100"})
+	checkTable(t, path, "SELECT count(*), min(cause) FROM rejected", []string{"256", "corrupt 10"})
 	checkTable(
 		t, path, "SELECT cause, bytes, length(payload) FROM rejected ORDER BY id LIMIT 1 OFFSET 254",
-		[]string{"corrupt 298", "0", "0"},
+		[]string{"corrupt 258", "0", "0"},
 	)
-	checkTable(t, path, "SELECT cause, bytes, length(payload) FROM rejected ORDER BY id DESC LIMIT 1", []string{"corrupt 299", "100000", "65536"})
+	checkTable(t, path, "SELECT cause, bytes, length(payload) FROM rejected ORDER BY id DESC LIMIT 1", []string{"corrupt 259", "100000", "65536"})
 }
 
 func TestCommandsAreOpenUntilTheirDeadline(t *testing.T) {
