@@ -16,7 +16,7 @@ import (
 var history = batch.Header{Lane: point.History, Epoch: epoch}
 
 func TestRecordsComeBackByteForByte(t *testing.T) {
-	for seed := range uint64(48) {
+	for seed := range uint64(32) {
 		s := newSite(seed)
 		for range 1 + s.rng.IntN(3) {
 			s.group(s.rng.IntN(12))
