@@ -44,7 +44,7 @@ type Site struct {
 	ID          string // [a-z0-9-]{1,32}
 	DisplayName string
 	Location    *time.Location // for what people read
-	TopicPrefix string        // "" or ending in a slash
+	TopicPrefix string         // "" or ending in a slash
 }
 
 // Group is a scan group on one line or endpoint. Points of one configured group
@@ -109,7 +109,7 @@ func parse(path string, text []byte) (*Config, error) {
 	c := r.config(newTable(&r.probs, name, values, func(key string) string { return fmt.Sprintf("%s:%d", name, at.line(key)) }))
 	r.probs.finish()
 	if len(r.probs.errs) == 0 {
-		c.overloaded(&r.probs)
+		r.overloaded(c)
 	}
 	if err := r.probs.err(); err != nil {
 		return nil, err
@@ -131,8 +131,10 @@ func (r *reader) config(root *table) *Config {
 
 func (r *reader) site(root *table) (s Site) {
 	t := root.sub("site", "[site]")
-	if t == nil {
+	if t == nil && !root.has("site") {
 		root.fail("site", "is missing: begin with [site] and its id")
+	}
+	if t == nil {
 		return s
 	}
 	s.ID = t.needText("id", "it names the site for ever")
@@ -160,7 +162,7 @@ func (r *reader) buffer(root *table) Buffer {
 	}
 	const year = 8760 * time.Hour
 	b := Buffer{
-		Dir:    t.text("dir", "/var/lib/skyhaul"),
+		Dir:    r.path(t.text("dir", "/var/lib/skyhaul")),
 		Sync:   t.duration("sync", time.Second, 100*time.Millisecond, time.Minute),
 		Quota:  t.size("quota", 0, 0, 1<<50),
 		Retain: map[point.Lane]time.Duration{},
@@ -183,7 +185,7 @@ func (r *reader) status(root *table) Status {
 	}
 	s := Status{
 		Listen: t.text("listen", "127.0.0.1:8080"),
-		Socket: t.text("socket", "/run/skyhaul/status.sock"),
+		Socket: r.path(t.text("socket", "/run/skyhaul/status.sock")),
 	}
 	if s.Listen != "" {
 		t.checkAddress("listen", s.Listen)

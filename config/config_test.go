@@ -148,6 +148,7 @@ func TestMistakesAreOneClearLineEach(t *testing.T) {
 		{"cron", `hub_key_file = "credential:site-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"61 * * * *\"", `skyhaul.toml:26: [uplink.window]: cron: `},
 		{"two windows", `hub_key_file = "credential:site-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"1 * * * *\"\nevery = \"1h\"", `[uplink.window]: cron: give either cron and duration, or every and open`},
 		{"quota", `[[uplink]]`, "[buffer]\nquota = \"1MiB\"\n[[uplink]]", `skyhaul.toml:23: [buffer]: quota: "1MiB" is too small: 64MiB are the least`},
+		{"no group", "[[group]]\nname = \"fast\"\ninterval = \"1s\"\n", ``, `skyhaul.toml:17: tag "PT-101": group: there is none: write a [[group]] with a name and an interval`},
 		{"listen", `[[uplink]]`, "[status]\nlisten = \"8080\"\n[[uplink]]", `skyhaul.toml:23: [status]: listen: "8080" is not host:port`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,6 +160,40 @@ func TestMistakesAreOneClearLineEach(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestOneMistakeIsOneLine(t *testing.T) {
+	for _, c := range []struct{ name, old, new string }{
+		{"wrong type of a needed key", `device = "/dev/ttyUSB0"`, `device = 5`},
+		{"no table", "[site]\nid = \"well-17\"", `site = "well-17"`},
+		{"no group for any point", "[[group]]\nname = \"fast\"\ninterval = \"1s\"\n", "[[unit.point]]\nid = 2\ntag = \"B\"\naddress = 40002\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, strings.Replace(minimal, c.old, c.new, 1))
+			if err == nil || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestPathsAreRelativeToTheFile(t *testing.T) {
+	path := write(t, "skyhaul.toml", minimal+"password_file = \"secret\"\nuser = \"u\"\n[buffer]\ndir = \"/b\"\n")
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "secret"); c.Uplink.PasswordFile != want || c.Uplink.HubKeyFile != "credential:site-key" || c.Buffer.Dir != "/b" {
+		t.Errorf("password %s, want %s; key %s; buffer %s", c.Uplink.PasswordFile, want, c.Uplink.HubKeyFile, c.Buffer.Dir)
+	}
+}
+
+func TestOverloadedLineIsRefusedWhereItsGroupStands(t *testing.T) {
+	_, err := load(t, strings.Replace(minimal, `"1s"`, `"50ms"`, 1)+"[[unit]]\nname = \"m2\"\non = \"rs485\"\nid = 2\naddresses = \"modicon\"\n[[unit.point]]\nid = 2\ntag = \"B\"\naddress = 40001\n")
+	want := `skyhaul.toml:21: group "fast": a pass over line "rs485" on /dev/ttyUSB0 takes about 56ms on the wire at 9600 baud and is asked for every 50ms: together the groups take 112 % of the line; lengthen the intervals or raise the baud rate`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
@@ -215,6 +250,9 @@ func TestTagListMistakesNameTheRow(t *testing.T) {
 		},
 		{"unknown column", strings.Replace(tagList, "scale", "sclae", 1), `unknown key "sclae": did you mean "scale"?`},
 		{"no header", "", `tags.csv: no header line with the names of the columns`},
+		{"points where the header belongs", "1;PT-101;40001\n", `tags.csv:1: no column tag: the first line names the columns, as id,tag,address,type`},
+		{"column twice", strings.Replace(tagList, "description", "tag", 1), `tags.csv:1: there are two columns "tag"`},
+		{"no points", "id,tag,address\n", `skyhaul.toml:15: unit "meter-1": points: there are no points in tags.csv`},
 		{"past the end", tagList + "4;PT-102;;465536;float32;;;;\n", `address: a float32 of 2 registers does not fit before the end of the table`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

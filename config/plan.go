@@ -70,14 +70,14 @@ func planGroup(g *Group) GroupPlan {
 }
 
 // overloaded reports lines that can't carry what is asked of them.
-func (c *Config) overloaded(probs *problems) {
+func (r *reader) overloaded(c *Config) {
 	for _, p := range c.Plan() {
 		if p.Line.Serial == nil || p.Load <= 1 {
 			continue
 		}
 		for _, g := range p.Groups {
-			probs.add("group %q: a pass over %s takes about %v on the wire at %d baud and is asked for every %v: together the groups take %.0f %% of the line; lengthen the intervals or raise the baud rate",
-				g.Group.Name, p.Line, g.Pass.Round(time.Millisecond), p.Line.Serial.Baud, g.Group.Interval, 100*p.Load)
+			r.probs.add("%s: group %q: a pass over %s takes about %v on the wire at %d baud and is asked for every %v: together the groups take %.0f %% of the line; lengthen the intervals or raise the baud rate",
+				r.intervals[g.Group.Name], g.Group.Name, p.Line, g.Pass.Round(time.Millisecond), p.Line.Serial.Baud, g.Group.Interval, 100*p.Load)
 		}
 	}
 }

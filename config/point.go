@@ -234,9 +234,9 @@ func (t *table) point(u *unit) (p scan.Point, group string, enabled bool) {
 	p.Local = t.choice("send", "all", "all", "none") == "none"
 	group = t.text("group", "")
 	enabled = t.flag("enabled", true)
-	for key, s := range map[string]string{"tag": p.Tag, "description": p.Description, "unit": p.Column.Unit} {
-		if len(s) > 255 {
-			t.fail(key, "is %d bytes long, 255 are the most", len(s))
+	for _, s := range []struct{ key, text string }{{"tag", p.Tag}, {"description", p.Description}, {"unit", p.Column.Unit}} {
+		if len(s.text) > 255 {
+			t.fail(s.key, "is %d bytes long, 255 are the most", len(s.text))
 		}
 	}
 	if end := int(p.Addr) + p.Range().Quantity; end > 1<<16 {

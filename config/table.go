@@ -86,7 +86,7 @@ func (t *table) text(key, def string) string {
 // needText is text that must be there.
 func (t *table) needText(key, what string) string {
 	s := t.text(key, "")
-	if s == "" {
+	if found, given := t.values[key]; !given || found == "" {
 		t.fail(key, "is missing: %s", what)
 	}
 	return s
@@ -273,9 +273,10 @@ func (t *table) unknown() {
 	}
 }
 
-// nearest returns the name at most two edits away from s, if there is one.
+// nearest returns the name at most two edits away from s, if there is one. A
+// short name is another word by then, not a slip.
 func nearest(s string, names []string) (best string) {
-	least := 3
+	least := min(3, len(s))
 	for _, n := range names {
 		if d := distance(s, n); d < least {
 			best, least = n, d

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,6 +31,14 @@ func readTagList(probs *problems, name string, text []byte) (rows []*table) {
 	}
 	for i, c := range columns {
 		columns[i] = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(c)), " ", "_")
+		if columns[i] != "" && slices.Contains(columns[:i], columns[i]) {
+			probs.add("%s:1: there are two columns %q", name, columns[i])
+			return nil
+		}
+	}
+	if !slices.Contains(columns, "tag") {
+		probs.add("%s:1: no column tag: the first line names the columns, as id,tag,address,type", name)
+		return nil
 	}
 	for len(rows) < maxTags {
 		cells, err := r.Read()
@@ -77,9 +86,9 @@ func newRow(probs *problems, name string, line int, columns, cells []string) *ta
 }
 
 // swapped looks for the cause of a column that is wrong in every row: another
-// column, of free text, that holds what this one should.
+// column, of words, that holds the numbers of this one.
 func swapped(rows []*table, bad string) string {
-	for _, free := range []string{"description", "tag", "unit", "group"} {
+	for _, free := range []string{"description", "tag", "unit", "group", "type"} {
 		numbers := 0
 		for _, r := range rows {
 			s, _ := r.values[free].(string)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"skyhaul/edge/point"
@@ -18,9 +19,19 @@ import (
 
 // reader is one reading of a configuration.
 type reader struct {
-	probs problems
-	dir   string    // of the file: tag lists lie relative to it
-	hash  hash.Hash // over all that was read
+	probs     problems
+	dir       string            // of the file: all paths in it are relative to it
+	hash      hash.Hash         // over all that was read
+	intervals map[string]string // where the interval of each group stands
+}
+
+// path returns the path of a file that the configuration names; "" and
+// credentials stay as they are.
+func (r *reader) path(name string) string {
+	if name == "" || filepath.IsAbs(name) || strings.HasPrefix(name, "credential:") {
+		return name
+	}
+	return filepath.Join(r.dir, name)
 }
 
 // Line is a serial line or an endpoint.
@@ -175,10 +186,7 @@ func (r *reader) unitPoints(t *table, u *unit) {
 	if list == "" {
 		return
 	}
-	path := list
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.dir, list)
-	}
+	path := r.path(list)
 	text, err := readFile(path)
 	if err != nil {
 		t.fail("points", "%v", err)
@@ -187,6 +195,9 @@ func (r *reader) unitPoints(t *table, u *unit) {
 	r.hash.Write(text)
 	var probs problems
 	rows := readTagList(&probs, filepath.Base(path), text)
+	if len(rows)+len(probs.errs) == 0 {
+		t.fail("points", "there are no points in %s", list)
+	}
 	for _, row := range rows {
 		r.place(u, row)
 	}
@@ -226,6 +237,7 @@ func (r *reader) unique(us []*unit) {
 // groups spreads the points over the groups, one for each line they lie on.
 func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 	intervals := map[string]time.Duration{}
+	r.intervals = map[string]string{}
 	var names []string
 	for _, t := range root.subs("group") {
 		name := t.needText("name", "points say by it which group they are in")
@@ -237,6 +249,7 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 			t.fail("interval", "is missing: how often to scan, as 1s")
 		}
 		intervals[name] = t.duration("interval", time.Second, 50*time.Millisecond, 24*time.Hour)
+		r.intervals[name] = t.where("interval")
 		names = append(names, name)
 	}
 	index := map[string]int{}
@@ -246,7 +259,11 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 				p.group = names[0]
 			}
 			interval, ok := intervals[p.group]
-			if !ok {
+			switch {
+			case len(names) == 0:
+				r.probs.add("%s: tag %q: group: there is none: write a [[group]] with a name and an interval", p.where, p.Tag)
+				return nil // the same holds for every point
+			case !ok:
 				r.probs.add("%s: tag %q: group: there is no group %q: there are %q", p.where, p.Tag, p.group, names)
 				continue
 			}

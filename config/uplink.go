@@ -38,8 +38,8 @@ func (r *reader) uplink(root *table, site Site) *Uplink {
 	}
 	t := ts[0]
 	u := &Uplink{
-		PasswordFile: t.text("password_file", ""),
-		HubKeyFile:   t.needText("hub_key_file", "the file with the site's key, from `skyhub key site`"),
+		PasswordFile: r.path(t.text("password_file", "")),
+		HubKeyFile:   r.path(t.needText("hub_key_file", "the file with the site's key, from `skyhub key site`")),
 		MaxBatch:     int(t.size("max_batch", 64<<10, 256, 1<<20)),
 		MaxAge:       t.duration("max_age", time.Minute, time.Second, 24*time.Hour),
 		HoleAfter:    t.duration("hole_after", time.Minute, time.Second, 24*time.Hour),
@@ -53,7 +53,7 @@ func (r *reader) uplink(root *table, site Site) *Uplink {
 		InFlightBytes: int(t.size("in_flight", 64<<10, 1<<10, 16<<20)),
 		CleanStart:    true,
 	}
-	tls := mqtt.TLSOptions{CAFile: t.text("ca_file", ""), CertFile: t.text("cert_file", ""), KeyFile: t.text("key_file", "")}
+	tls := mqtt.TLSOptions{CAFile: r.path(t.text("ca_file", "")), CertFile: r.path(t.text("cert_file", "")), KeyFile: r.path(t.text("key_file", ""))}
 	if (tls.CertFile == "") != (tls.KeyFile == "") {
 		t.fail("cert_file", "cert_file and key_file go together")
 	}
@@ -148,11 +148,8 @@ func (r *reader) tariff(uplink *table) tariff.Plan {
 		SessionMinTime: t.duration("session_min_time", 0, 0, 24*time.Hour),
 		TimeIncrement:  t.duration("time_increment", 0, 0, time.Hour),
 	}
-	for key, price := range map[string]*float64{"per_mb": &p.PerMB, "per_minute": &p.PerMinute} {
-		if v, ok := t.number(key, false, 0, 1e9); ok {
-			*price = v
-		}
-	}
+	p.PerMB, _ = t.number("per_mb", false, 0, 1e9)
+	p.PerMinute, _ = t.number("per_minute", false, 0, 1e9)
 	if err := p.Check(); err != nil {
 		t.fail("currency", "%v", err)
 	}
