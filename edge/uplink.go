@@ -88,10 +88,11 @@ func (d *Daemon) hubKey(file string) (key batch.Key, err error) {
 	if err != nil {
 		return key, err
 	}
-	if n, err := hex.Decode(key[:], bytes.TrimSpace(text)); err != nil || n != len(key) {
-		return key, fmt.Errorf("uplink: hub_key_file %q is not a key: it holds 64 hexadecimal digits, from `skyhub key site`", file)
+	bits, err := hex.DecodeString(string(bytes.TrimSpace(text)))
+	if err != nil || len(bits) != len(key) {
+		return key, fmt.Errorf("uplink: hub_key_file: %s is not a key: it holds 64 hexadecimal digits, from `skyhub key site`", file)
 	}
-	return key, nil
+	return batch.Key(bits), nil
 }
 
 // dialer counts every byte below TLS, as the operator of the link does.
@@ -122,6 +123,9 @@ func connected(dial mqtt.Dialer, then func()) mqtt.Dialer {
 func (d *Daemon) secret(key, name string) ([]byte, error) {
 	path := d.path(name)
 	info, err := os.Stat(path)
+	if err != nil && path != name && d.opts.Credentials == "" {
+		return nil, fmt.Errorf("uplink: %s: there is no %s: systemd gives credentials, by CREDENTIALS_DIRECTORY; elsewhere name a file", key, name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("uplink: %s: %w", key, err)
 	}
