@@ -52,9 +52,10 @@ type Counters struct {
 // unit is preceded by a separator: a short read whose answer has another
 // length. Its answer proves that no earlier one will come any more, since a
 // unit answers in the order it was asked. What can't be told apart is refused.
-// The client must therefore live as long as its connection: one made anew
-// knows nothing of what the one before it left unanswered, and only listens for
-// a moment before it speaks.
+//
+// Where a unit may still answer a request of before, use the client that sent
+// it: [Client.Reconnect] gives it another connection. A new one knows nothing of
+// what is owed and only listens for a moment before it speaks.
 type Client struct {
 	wire     wire
 	framing  Framing
@@ -62,7 +63,6 @@ type Client struct {
 	lost     error // set once the connection is
 
 	pending     pending // RTU only, as the rest
-	declined    map[UnitID]bool
 	echo        echo
 	listened    bool
 	transaction uint16 // TCP only
@@ -80,11 +80,16 @@ const (
 // NewClient returns a client on c; t is the zero value where no line is known.
 func NewClient(c Conn, f Framing, t LineTiming) *Client {
 	return &Client{
-		wire:     wire{conn: c, timing: t},
-		framing:  f,
-		pending:  make(pending),
-		declined: make(map[UnitID]bool),
+		wire:    wire{conn: c, timing: t},
+		framing: f,
+		pending: make(pending),
 	}
+}
+
+// Reconnect goes on with another connection to the same units.
+func (c *Client) Reconnect(conn Conn) {
+	c.wire = wire{conn: conn, timing: c.wire.timing}
+	c.lost, c.listened, c.echo = nil, false, echoUnknown
 }
 
 // Counters returns the counts so far.

@@ -93,7 +93,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 		}, outcome{failed: 10}, modbus.ErrTimeout},
 		{"first answer late, then prompt", func(n int, _, resp []byte) []piece {
 			if n == 1 {
-				return []piece{{310 * time.Millisecond, resp}}
+				return []piece{{330 * time.Millisecond, resp}}
 			}
 			return promptly(resp)
 		}, outcome{ok: 9, failed: 1}, modbus.ErrTimeout},

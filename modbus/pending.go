@@ -1,54 +1,89 @@
 package modbus
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// pending holds, unit by unit, the requests that may still be answered, in the
-// order they were sent. RTU has no transaction id, so a late answer can only be
-// told from the awaited one by its shape; and since a unit answers in the order
-// it was asked, an answer proves that nothing sent before it will come any more.
-type pending map[UnitID][]shape
+// pending holds what units may still answer.
+type pending map[UnitID]*debt
 
-// maxPending is how many unanswered requests to a unit are remembered. Only an
-// answer that is later than so many requests could be mistaken.
-const maxPending = 16
+// debt is what one unit may still answer, in the order it was asked. RTU has no
+// transaction id, so a late answer can only be told from the awaited one by its
+// shape; and since a unit answers in the order it was asked, an answer proves
+// that nothing asked before will come any more.
+type debt struct {
+	shapes   []shape
+	declined bool      // the last separator met an exception
+	silent   int       // separators in a row that met silence
+	since    time.Time // when the first of those was sent
+}
+
+const (
+	// maxShapes is how many unanswered requests to a unit are remembered. Only
+	// an answer that is later than so many requests could be mistaken.
+	maxShapes = 16
+	// A unit that met so many separators of all kinds with silence for so long
+	// owes nothing; else one that knows a single request would never be asked it
+	// again. TCP delivers what was sent into a dead link for up to 16 minutes.
+	silentSeparators = 4
+	silentTime       = 20 * time.Minute
+)
+
+// of returns the debt of a unit.
+func (p pending) of(unit UnitID) *debt {
+	d := p[unit]
+	if d == nil {
+		d = &debt{}
+		p[unit] = d
+	}
+	return d
+}
 
 // sent remembers a request.
-func (p pending) sent(s shape) {
-	q := append(p[s.unit], s)
-	if len(q) > maxPending {
-		q = q[1:]
+func (d *debt) sent(s shape) {
+	d.shapes = append(d.shapes, s)
+	if len(d.shapes) > maxShapes {
+		d.shapes = slices.Delete(d.shapes, 0, 1)
 	}
-	p[s.unit] = q
 }
 
-// answered forgets the earliest request that a may answer and all before it,
-// which is the most that a proves. Only an intact frame proves anything: what
-// looks like a damaged answer may be a late one. It reports whether there was one.
-func (p pending) answered(unit UnitID, a PDU) bool {
-	for i, s := range p[unit] {
-		if s.accepts(a) {
-			p[unit] = p[unit][i+1:]
-			return true
-		}
+// heard takes in an intact frame of the unit. It forgets the earliest request
+// that a may answer and all before it, which is the most that a proves. Only an
+// intact frame proves anything: what looks like a damaged answer may be a late
+// one. It reports whether there was such a request.
+func (d *debt) heard(a PDU) bool {
+	d.silent = 0
+	i := slices.IndexFunc(d.shapes, func(s shape) bool { return s.accepts(a) })
+	d.shapes = slices.Delete(d.shapes, 0, i+1)
+	return i >= 0
+}
+
+// confuses reports whether an answer to an earlier request, an exception among
+// them, could be taken for the one to s.
+func (d *debt) confuses(s shape) bool {
+	return slices.ContainsFunc(d.shapes, func(q shape) bool { return q.function() == s.function() })
+}
+
+// tryAgain notes that a separator is about to be sent.
+func (d *debt) tryAgain(now time.Time) {
+	if d.silent == 0 {
+		d.since = now
 	}
-	return false
+	d.silent++
 }
 
-// has reports whether an answer to an earlier request would look like s.
-func (p pending) has(s shape) bool {
-	return slices.Contains(p[s.unit], s)
-}
-
-// confusing reports whether any answer to s, an exception among them, could
-// have been meant for an earlier request.
-func (p pending) confusing(s shape) bool {
-	return slices.ContainsFunc(p[s.unit], func(q shape) bool { return q.function() == s.function() })
+// lapse forgets all when the unit has been silent for long enough.
+func (d *debt) lapse(now time.Time) {
+	if d.silent >= silentSeparators && now.Sub(d.since) >= silentTime {
+		d.shapes, d.silent = nil, 0
+	}
 }
 
 // none reports whether no unit owes an answer.
 func (p pending) none() bool {
-	for _, q := range p {
-		if len(q) > 0 {
+	for _, d := range p {
+		if len(d.shapes) > 0 {
 			return false
 		}
 	}

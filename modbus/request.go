@@ -21,8 +21,8 @@ const (
 const (
 	MaxReadBits       = 2000
 	MaxReadRegisters  = 125
-	MaxWriteBits      = 1968
-	MaxWriteRegisters = 123
+	maxWriteBits      = 1968
+	maxWriteRegisters = 123
 )
 
 // addresses is the size of each of the four address spaces. V1.1b3, section 4.4.
@@ -38,9 +38,9 @@ func maxQuantity(fc FunctionCode) int {
 	case FuncWriteCoil, FuncWriteRegister:
 		return 1
 	case FuncWriteCoils:
-		return MaxWriteBits
+		return maxWriteBits
 	case FuncWriteRegisters:
-		return MaxWriteRegisters
+		return maxWriteRegisters
 	}
 	return 0
 }

@@ -12,12 +12,13 @@ import (
 const (
 	// pause is the silence after which an answer that has begun, or a late one
 	// that still trickles in, is taken to have ended. USB adapters hand bytes on
-	// only every 16 ms.
-	pause = 50 * time.Millisecond
+	// every 16 ms only, and a busy system may keep a process waiting for longer.
+	pause = 150 * time.Millisecond
 	// streamPause is pause where a network may hold bytes back.
 	streamPause = 250 * time.Millisecond
 	// glance is a wait that only fetches what has already arrived.
-	glance = 200 * time.Microsecond
+	glance     = 200 * time.Microsecond
+	lastGlance = 2 * time.Millisecond // the same before an answer is given up
 	// strayBytes is how many bytes a transceiver may make up when it is switched;
 	// more are what is left of an answer.
 	strayBytes = 2
@@ -90,7 +91,7 @@ func (c *Client) exchangeRTU(ctx context.Context, want shape, req PDU, timeout t
 		return Answer{}, c.finish(nil, err)
 	}
 	c.counters.Requests++
-	c.pending.sent(want)
+	c.pending.of(want.unit).sent(want)
 	x := exchange{want: want, frame: appendRTU(nil, want.unit, req), before: c.counters}
 	var err error
 	if x.began, err = c.wire.send(x.frame); err != nil {
@@ -119,6 +120,10 @@ func (c *Client) receive(ctx context.Context, x *exchange) (sighting, error) {
 		}
 		c.noise(len(c.wire.in) - 2*maxRTU)
 		err := c.wire.fill(ctx, x.deadline(s, c.wire.busy.Add(c.pause())))
+		if errors.Is(err, errSilent) {
+			// This process may have been kept waiting while bytes came.
+			err = c.wire.fill(ctx, time.Now().Add(lastGlance))
+		}
 		if errors.Is(err, errSilent) {
 			return s, c.verdict(s, x)
 		}
@@ -153,9 +158,11 @@ func (c *Client) accept(s sighting, x *exchange) Answer {
 		FirstByte: c.wire.at[s.start].Sub(x.began),
 		Total:     c.wire.at[end-1].Sub(x.began),
 	}
+	// Whatever was reckoned, the request has left the line if it was answered.
+	c.wire.busy = c.wire.at[len(c.wire.at)-1]
 	c.noise(s.start - c.others(s.start, s.start, x.want.unit))
 	c.wire.take(s.length)
-	c.pending.answered(x.want.unit, a.PDU)
+	c.pending.of(x.want.unit).heard(a.PDU)
 	if c.echo == echoUnknown && c.stray(x) <= strayBytes {
 		c.echo = echoAbsent
 	}
@@ -210,7 +217,7 @@ func (c *Client) others(n, end int, unit UnitID) (dropped int) {
 		c.noise(start)
 		from, p := UnitID(c.wire.in[0]), PDU(c.wire.in[1:length-2])
 		switch {
-		case c.pending.answered(from, p) || unit == Broadcast:
+		case c.pending.of(from).heard(p) || unit == Broadcast:
 			c.counters.LateBytes += uint64(length)
 		case from == unit:
 			c.counters.WrongShape++

@@ -4,34 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // separate makes sure that no answer to an earlier request can pass for the
 // one to req, and that the echo of a write can't pass for its answer.
 func (c *Client) separate(ctx context.Context, want shape, req PDU, timeout time.Duration) error {
-	if !c.pending.confusing(want) && !c.echoConfuses(want) {
+	d := c.pending.of(want.unit)
+	d.lapse(time.Now())
+	if !d.confuses(want) && !c.echoConfuses(want) {
 		return nil
 	}
 	r, err := ParseRequest(req)
 	if err != nil {
 		return err
 	}
-	sep := c.separator(want.unit, r)
+	sep := d.separator(want.unit, r)
 	s, err := shapeOf(want.unit, sep)
 	if err != nil {
 		return err
 	}
 	c.counters.Separators++
+	d.tryAgain(time.Now())
 	_, err = c.exchangeRTU(ctx, s, sep, timeout)
 	// An exception separates as well, as long as it is not taken for more than
 	// an answer to the earliest request it may belong to.
-	_, declined := errors.AsType[Exception](err)
-	c.declined[want.unit] = declined
+	_, d.declined = errors.AsType[Exception](err)
 	switch {
-	case err != nil && !declined:
+	case err != nil && !d.declined:
 		return err
-	case c.pending.has(want):
+	case slices.Contains(d.shapes, want):
 		return fmt.Errorf("an earlier answer may still come: %w", ErrDamaged)
 	case c.echoConfuses(want):
 		return fmt.Errorf("not sent, since the line may echo: %w", ErrDamaged)
@@ -44,44 +47,61 @@ func (c *Client) echoConfuses(want shape) bool {
 	return want.repeats() && c.echo == echoUnknown
 }
 
-// separator returns a read whose answer can't be confused with the one to r. It
-// stays inside what r reads where it can, as another address may not exist or
-// be slow: the unit serves a part of a block if it serves the block. What it
-// reads is thrown away, for two reads of a value would tear it. A unit that
-// declined the last one is asked with another function, whose exceptions differ
-// too.
-func (c *Client) separator(unit UnitID, r Request) PDU {
-	fc := r.Function
-	switch {
-	case !fc.Reads() && fc.Bits():
-		fc = FuncReadCoils
-	case !fc.Reads() || c.declined[unit] && fc != FuncReadHoldingRegisters:
-		fc = FuncReadHoldingRegisters
-	case c.declined[unit]:
-		fc = FuncReadInputRegisters
+// separator returns a read whose answer can't be confused with the one to r.
+// What it reads is thrown away, for two reads of a value would tear it. It
+// stays inside what r reads where it can: the unit serves a part of a block if
+// it serves the block, while another address may not exist. A unit that
+// declined the last separator, or met it with silence, gets another function,
+// whose exceptions differ too.
+func (d *debt) separator(unit UnitID, r Request) PDU {
+	own, other := separating(r.Function)
+	step := d.silent
+	if d.declined {
+		step = 1
 	}
-	quantity := 1
-	if fc == r.Function {
-		quantity = c.otherQuantity(unit, r)
+	if step%2 == 1 {
+		return request(other, r.Addr, 1)
 	}
-	return request(fc, uint16(min(int(r.Addr), addresses-quantity)), uint16(quantity))
+	if own != r.Function {
+		return request(own, r.Addr, 1)
+	}
+	quantity := d.otherQuantity(unit, r)
+	addr := int(r.Addr)
+	// One item more than r has may lie behind it or before it.
+	if quantity > r.Quantity && (step%4 == 2 && addr > 0 || addr+quantity > addresses) {
+		addr -= quantity - r.Quantity
+	}
+	return request(own, uint16(max(0, addr)), uint16(quantity))
+}
+
+// separating returns the reading functions that separate from fc: the better
+// one, which is fc itself if it reads, and one that differs from it.
+func separating(fc FunctionCode) (own, other FunctionCode) {
+	switch fc {
+	case FuncReadCoils, FuncReadDiscreteInputs, FuncReadInputRegisters:
+		return fc, FuncReadHoldingRegisters
+	case FuncWriteCoil, FuncWriteCoils:
+		return FuncReadCoils, FuncReadHoldingRegisters
+	}
+	return FuncReadHoldingRegisters, FuncReadInputRegisters
 }
 
 // otherQuantity returns a quantity whose answer has another length than the one
-// to r: a smaller one that no unanswered request had, else the smallest; and
-// one more item where there is no smaller.
-func (c *Client) otherQuantity(unit UnitID, r Request) int {
+// to r: a smaller one that no unanswered request had, else the smallest; or,
+// where there is none, the next greater.
+func (d *debt) otherQuantity(unit UnitID, r Request) int {
 	step := 1
 	if r.Function.Bits() {
 		step = 8
 	}
-	for n := step; r.Function.size(n) < r.Function.size(r.Quantity); n += step {
+	whole := r.Function.size(r.Quantity)
+	for n := step; r.Function.size(n) < whole; n += step {
 		s, err := shapeOf(unit, request(r.Function, r.Addr, uint16(n)))
-		if err == nil && !c.pending.has(s) {
+		if err == nil && !slices.Contains(d.shapes, s) {
 			return n
 		}
 	}
-	if r.Function.size(r.Quantity) > r.Function.size(step) {
+	if r.Function.size(step) < whole {
 		return step
 	}
 	return step + 1
