@@ -18,6 +18,7 @@ type evidence struct {
 	heard time.Duration              // when an ack was last accepted
 	holes []dated                    // shown as missing, and since when
 	late  []dated                    // sent again, and when that had its PUBACK
+	asked ranges                     // put into again because the hub wants it
 	// plain holds what was sent in batches that stand on their own, since the
 	// encoder was last reset and before anything of that was acked.
 	plain   ranges
@@ -88,13 +89,16 @@ func (e *evidence) hear(f *flight, entries []batch.LaneAck, spans []bufferstore.
 	e.heard = now
 	held := e.held(f)
 	f.stored(held, now)
-	e.doubt(f, missing(listed, held), now)
+	var wanted ranges
 	for _, a := range known {
 		s, _ := spanOf(spans, a.Epoch)
-		reset = e.wanted(f, &a, span(spans[0].First, s.Last), now) || reset
+		for _, r := range a.Wanted {
+			wanted.add(max(r.First, spans[0].First), min(r.Last, s.Last))
+		}
 		reset = a.Fresh && e.fresh(f, &a, s) || reset
 	}
-	return reset
+	e.doubt(f, missing(listed, held, len(wanted) > 0), now)
+	return e.want(f, wanted, now) || reset
 }
 
 // judge holds an entry against what this site can know.
@@ -151,13 +155,13 @@ func (e *evidence) held(f *flight) ranges {
 // missing returns what the words of one ack show as missing: what lies below
 // something stored, in the same epoch or a later one. Of an epoch that the ack
 // doesn't list nothing is said, for complete ones are left out. But where one
-// that it lists isn't whole, and the listed ones below are complete, the hub
-// must lack some epoch below altogether.
-func missing(listed []word, held ranges) (m ranges) {
+// that it lists isn't whole, the listed ones below are complete and nothing
+// acked is wanted, the hub must lack some epoch below altogether.
+func missing(listed []word, held ranges, wanted bool) (m ranges) {
 	slices.SortFunc(listed, func(a, b word) int { return cmp.Compare(a.span.First, b.span.First) })
 	listed = slices.DeleteFunc(listed, func(w word) bool { return !w.any() })
 	for i, w := range listed {
-		if !w.whole && len(m) == 0 {
+		if !w.whole && len(m) == 0 && !wanted {
 			m.addAll(span(1, w.span.First-1).without(held))
 		}
 		top := w.top()
@@ -194,20 +198,20 @@ func (e *evidence) doubt(f *flight, missing ranges, now time.Duration) {
 	e.holes = holes
 }
 
-// wanted has sent again what the hub asks for, but for what is on its way:
-// then it was restored from an old copy, and may lack schemas as well.
-func (e *evidence) wanted(f *flight, a *batch.LaneAck, ours ranges, now time.Duration) (reset bool) {
-	var ask ranges
-	for _, r := range a.Wanted {
-		ask.add(r.First, r.Last)
-	}
-	ask = ask.and(ours).and(f.carried()).without(f.again).without(e.recent(now))
+// want has sent again what the hub asks for, but for what is on its way: then
+// it was restored from an old copy, and may lack schemas as well. What an
+// earlier ack asked for and this one doesn't, the hub has from elsewhere.
+func (e *evidence) want(f *flight, wanted ranges, now time.Duration) (reset bool) {
+	f.again = f.again.without(e.asked.without(wanted))
+	e.asked = wanted.and(f.again)
+	news := wanted.and(f.carried()).without(f.again).without(e.recent(now))
 	for _, b := range f.aloft {
-		ask = ask.without(span(b.First, b.Last))
+		news = news.without(span(b.First, b.Last))
 	}
-	f.again.addAll(ask)
-	e.resent.Wanted += ask.count()
-	return len(ask) > 0
+	f.again.addAll(news)
+	e.asked.addAll(news)
+	e.resent.Wanted += news.count()
+	return len(news) > 0
 }
 
 // fresh has sent again, from the floor on, what was sent in batches that lean

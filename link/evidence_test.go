@@ -161,6 +161,15 @@ func TestEpochThatTheHubHasNeverSeenIsAHole(t *testing.T) {
 	s.want(100, rng(101, 200))
 }
 
+func TestWhatIsWantedExplainsWhyAnEpochIsNotWhole(t *testing.T) {
+	s := newSite(t, 50, 280)
+	ack := entry(third, 250, false)
+	ack.Wanted = []batch.Range{rng(11, 20)}
+	s.hear(0, ack)
+	s.hear(time.Hour, ack)
+	s.want(50, rng(11, 20))
+}
+
 func TestCompleteEpochsThatTheAckLeavesOutAreNoHole(t *testing.T) {
 	s := newSite(t, 0, 280)
 	s.hear(0, entry(first, 100, true), entry(second, 180, false))
@@ -188,6 +197,16 @@ func TestWantedGoesAgainOnceAMinute(t *testing.T) {
 	if s.resent.Wanted != 2*51 {
 		t.Errorf("%d numbers counted, want 102", s.resent.Wanted)
 	}
+}
+
+func TestWhatIsNoLongerWantedStays(t *testing.T) {
+	s := newSite(t, 250, 280)
+	ack := entry(third, 210, true)
+	ack.Wanted = []batch.Range{rng(50, 60), rng(211, 250)}
+	s.hear(0, ack)
+	ack.Wanted = []batch.Range{rng(231, 240)}
+	s.hear(time.Second, ack)
+	s.want(250, rng(231, 240))
 }
 
 func TestFreshGoesAgainFromTheFloorButForWhatStandsAlone(t *testing.T) {
