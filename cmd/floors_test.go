@@ -23,6 +23,7 @@ var floors = map[string]int{
 
 	"config":          3, // file -> checked values that are the packages' own types
 	"link/hub/sqlite": 3, // a hub's sink
+	"link/custody":    3, // tests only: stores, uplinks and hubs through everything that goes wrong
 
 	"link":      2, // the uplink: window open -> drain cursors -> publish -> marks
 	"link/hub":  2, // central side: decode, store through a sink, acknowledge

@@ -1,0 +1,129 @@
+package custody_test
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"skyhaul/bufferstore"
+	"skyhaul/edge/point"
+	"skyhaul/link/batch"
+	"skyhaul/link/hub"
+)
+
+// name is what a record is called for ever.
+type name struct {
+	lane  point.Lane
+	epoch bufferstore.Epoch
+	seq   bufferstore.Seq
+}
+
+// names returns the names of the records of a batch.
+func names(b *batch.Batch) (ns []name) {
+	for seq := b.First; seq <= b.Last; seq++ {
+		ns = append(ns, name{b.Lane, b.Epoch, seq})
+	}
+	return ns
+}
+
+// sink is the database that all hubs share. Beside its marks it looks at the
+// rows themselves: a row written twice is doubled, whatever the marks say.
+type sink struct {
+	mu      sync.Mutex
+	marks   hub.Marks // guarded by mu, as all below
+	rows    map[name]string
+	schemas map[point.SchemaID]*point.Schema
+	doubled int
+	lost    int // declared
+	reject  []hub.Rejected
+}
+
+func newSink() *sink {
+	return &sink{rows: make(map[name]string), schemas: make(map[point.SchemaID]*point.Schema)}
+}
+
+func (s *sink) Store(_ context.Context, _ string, b *batch.Batch) (hub.Marks, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	marks := s.marks
+	e, err := marks.Place(b)
+	if err != nil {
+		return marks, err
+	}
+	for _, r := range b.Records {
+		if e.Has(r.First) {
+			continue
+		}
+		n := name{b.Lane, b.Epoch, r.First}
+		if _, there := s.rows[n]; there {
+			s.doubled++
+		}
+		if r.Lost != bufferstore.Kept {
+			s.lost += int(r.Last - r.First + 1)
+			continue
+		}
+		s.rows[n] = string(r.Data)
+	}
+	e.Add(b.First, b.Last)
+	for _, sc := range b.Schemas {
+		s.schemas[sc.ID()] = sc
+	}
+	s.touch(marks)
+	return s.marks, nil
+}
+
+// touch makes marks the newest. The caller holds mu.
+func (s *sink) touch(marks hub.Marks) {
+	marks.At = max(marks.At+1, time.Now().UnixMilli())
+	s.marks = marks
+}
+
+func (s *sink) Marks(context.Context, string) (hub.Marks, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marks, nil
+}
+
+func (s *sink) AskFresh(_ context.Context, _ string, lane point.Lane, epoch bufferstore.Epoch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	marks := s.marks
+	marks.AskFresh(lane, epoch)
+	s.touch(marks)
+	return nil
+}
+
+func (s *sink) Schema(_ context.Context, _ string, id point.SchemaID) (*point.Schema, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sc, ok := s.schemas[id]
+	return sc, ok, nil
+}
+
+func (s *sink) Sites(context.Context) ([]hub.Site, error) { return []hub.Site{{ID: siteID}}, nil }
+
+func (s *sink) Contact(context.Context, string, batch.State) error { return nil }
+
+func (s *sink) Down(context.Context, string) (*batch.Down, error) { return &batch.Down{}, nil }
+
+func (s *sink) Reject(_ context.Context, r hub.Rejected) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reject = append(s.reject, r)
+	return nil
+}
+
+// backup returns the sink as it is now.
+func (s *sink) backup() *sink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &sink{marks: s.marks, rows: maps.Clone(s.rows), schemas: maps.Clone(s.schemas), doubled: s.doubled, lost: s.lost, reject: s.reject}
+}
+
+// restore makes the sink what it was.
+func (s *sink) restore(old *sink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marks, s.rows, s.schemas = old.marks, old.rows, old.schemas
+}
