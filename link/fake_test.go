@@ -138,8 +138,9 @@ type far struct {
 	eat    func(n int) (lost, cut bool) // what happens to the n-th batch on the link
 
 	mu      sync.Mutex
-	down    bool // guarded by mu, as all below: no connection comes about
-	deaf    bool // the hub is away
+	down    bool  // guarded by mu, as all below: no connection comes about
+	no      error // what the broker answers to CONNECT
+	deaf    bool  // the hub is away
 	queue   [][]byte
 	marks   hub.Marks
 	kept    map[string][]byte // retained documents
@@ -439,13 +440,17 @@ func (s *session) run(ctx context.Context, receive func(string, []byte) error) e
 	f := s.far
 	f.mu.Lock()
 	f.dials = append(f.dials, time.Now())
-	down := f.down
+	down, no := f.down, f.no
 	f.mu.Unlock()
 	if !rest(ctx, f.trip) {
 		return nil
 	}
 	if down {
 		return errors.New("no route to host")
+	}
+	if no != nil {
+		s.setup.Connected()
+		return no
 	}
 	s.begin()
 	for {

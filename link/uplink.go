@@ -26,6 +26,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -34,8 +35,13 @@ import (
 	"skyhaul/link/window"
 )
 
-// maxRetry is how many times RetryAfter is the longest wait between sessions.
-const maxRetry = 60
+// The longest waits between sessions, as multiples of RetryAfter: on a link that
+// breaks, a window is short; a broker that says no will most likely say it
+// again, and each time costs a session.
+const (
+	maxRetry   = 60
+	maxRefused = 900
+)
 
 // Uplink is one way to the hub.
 type Uplink struct {
@@ -105,13 +111,23 @@ func (u *Uplink) try(ctx context.Context) {
 		u.opt.Logger.Warn("uplink lost", "err", err)
 	}
 	u.lastErr = err
-	wait := u.opt.RetryAfter << min(u.failures, 6)
-	wait = min(wait, maxRetry*u.opt.RetryAfter)
+	most := maxRetry * u.opt.RetryAfter
+	if _, ok := errors.AsType[refusal](err); ok {
+		most = maxRefused * u.opt.RetryAfter
+	}
+	wait := min(u.opt.RetryAfter<<min(u.failures, 10), most)
 	u.failures++
 	u.publish(Waiting)
 	// Between half and all of it, so that sites that lost the same broker don't
 	// come back as one.
 	u.sleep(ctx, wait/2+rand.N(wait/2+1))
+}
+
+// refusal is implemented by the error of a session that the broker refused, such
+// as *mqtt.RefusedError.
+type refusal interface {
+	error
+	Refused()
 }
 
 // sleep waits for d, but no longer than the window is open.

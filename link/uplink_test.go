@@ -240,6 +240,23 @@ func TestBackOffGrowsWithJitterUpToItsCap(t *testing.T) {
 	}, point.Alarm)
 }
 
+type refusedError struct{}
+
+func (refusedError) Error() string { return "connect refused by the broker: not authorized" }
+func (refusedError) Refused()      {}
+
+func TestBrokerThatRefusesIsAskedRarely(t *testing.T) {
+	rigged(t, func(t *testing.T, r *rig) {
+		r.far.no = refusedError{}
+		r.lanes[point.History].add(1, 50)
+		r.start()
+		time.Sleep(24 * time.Hour)
+		if n := len(r.far.dialled()); n < 96 || n > 210 {
+			t.Errorf("%d sessions in a day, want one each quarter of an hour or two", n)
+		}
+	}, point.History)
+}
+
 func TestBatchInLimboGoesAgainOnlyIfTheAckLacksIt(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -84,6 +84,10 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s refused by the broker: %v: %.200q", e.What, e.Reason, e.Text)
 }
 
+// Refused tells a broker's no from a broken link to callers that don't import
+// this package.
+func (e *RefusedError) Refused() {}
+
 // TooLargeError is a PUBLISH that the broker does not take. The connection
 // stays.
 type TooLargeError struct {
