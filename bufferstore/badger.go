@@ -72,6 +72,8 @@ func openBadger(dir string, log *slog.Logger) (engine, error) {
 		if errors.Is(err, errDamaged) {
 			break // a panic left goroutines behind that may still hold the files
 		}
+		// Without encryption this file holds nothing, yet Badger wants it intact.
+		_ = os.Remove(filepath.Join(dir, badger.KeyRegistryFileName))
 	}
 	return nil, err
 }

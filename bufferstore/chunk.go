@@ -72,7 +72,7 @@ func decodeChunk(lane string, b []byte) (c chunk, form byte, body []byte, err er
 		age:   time.Duration(number(b, 4)),
 		bytes: int64(len(b)),
 	}
-	if c.first == 0 || c.last < c.first || c.last >= 1<<63 {
+	if c.first == 0 || c.last < c.first || c.last >= maxSeq {
 		return bad("range")
 	}
 	return c, b[5], b[name:end], nil

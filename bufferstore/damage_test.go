@@ -8,9 +8,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // testRecord is a record that says whose it is.
@@ -48,7 +51,7 @@ func lost(t testing.TB, l *Lane) (all []Seq) {
 		if r.Lost == Kept && !bytes.Equal(r.Data, testRecord(l.name, r.Epoch, r.First)) {
 			t.Fatalf("%s: wrong record at %d: %q", l.name, r.First, r.Data)
 		}
-		if r.Lost != Kept && r.Lost != Damaged && r.Lost != TooLarge {
+		if r.Lost != Kept && r.Lost != Damaged && r.Lost != TooLarge && r.Lost != Expired {
 			t.Fatalf("%s: %+v", l.name, r)
 		}
 		for next = r.First; next <= r.Last; next++ {
@@ -63,11 +66,11 @@ func lost(t testing.TB, l *Lane) (all []Seq) {
 	return all
 }
 
-// damageable is the content of a store of two epochs, with sealed and small
+// damageable is the content of a store of three epochs, with sealed and small
 // chunks and a gap.
 func damageable(t *testing.T) map[string][]byte {
-	dir, disk := t.TempDir(), new(memory)
-	for range 2 {
+	dir, disk := quickDir(t), new(memory)
+	for range 3 {
 		s := mustOpen(t, dir, damagedOptions, disk.open)
 		fill(t, s, 40)
 		time.Sleep(sealAge)
@@ -86,6 +89,16 @@ func damageable(t *testing.T) map[string][]byte {
 
 var damagedOptions = Options{Codec: squeeze{}, Lanes: []LaneOptions{{Name: "a"}, {Name: "b"}}}
 
+// holding returns a disk that holds a store with these keys, and its directory.
+func holding(t *testing.T, keys map[string][]byte) (dir string, disk *memory) {
+	dir = quickDir(t)
+	path := filepath.Join(dir, "store-x")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir, &memory{files: map[string]map[string][]byte{path: maps.Clone(keys)}}
+}
+
 func TestDamageCostsWhatItHits(t *testing.T) {
 	// The most numbers that a damaged key of a kind may cost; -1: the store is set aside.
 	most := map[byte]int{
@@ -103,12 +116,7 @@ func TestDamageCostsWhatItHits(t *testing.T) {
 					damaged[k] = bytes.Clone(was)
 					damaged[k][at] ^= 0x10
 				}
-				dir, disk := t.TempDir(), new(memory)
-				path := filepath.Join(dir, "store-x")
-				if err := os.Mkdir(path, 0o700); err != nil {
-					t.Fatal(err)
-				}
-				disk.files = map[string]map[string][]byte{path: damaged}
+				dir, disk := holding(t, damaged)
 				s := mustOpen(t, dir, damagedOptions, disk.open)
 				n := len(lost(t, s.Lane("a"))) + len(lost(t, s.Lane("b")))
 				if aside := len(s.Stats().Quarantined) > 0; aside != (most[k[0]] < 0) {
@@ -116,6 +124,9 @@ func TestDamageCostsWhatItHits(t *testing.T) {
 				}
 				if most := most[k[0]]; most >= 0 && n > most || most > 0 && n == 0 {
 					t.Errorf("key %q, byte %d: lost %d, want at most %d", k, at, n, most)
+				}
+				if k[0] == keyAge && s.Stats().Age < sealAge {
+					t.Errorf("key %q, byte %d: age %s", k, at, s.Stats().Age)
 				}
 				fill(t, s, 1)
 				mustClose(t, s)
@@ -129,9 +140,76 @@ func TestDamageCostsWhatItHits(t *testing.T) {
 	})
 }
 
+func TestValueUnderAnotherKeyIsDamage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := damageable(t)
+		for k := range keys {
+			for other := range keys {
+				if k[0] != other[0] || k == other {
+					continue
+				}
+				swapped := maps.Clone(keys)
+				swapped[k] = keys[other]
+				dir, disk := holding(t, swapped)
+				s := mustOpen(t, dir, damagedOptions, disk.open)
+				n := len(lost(t, s.Lane("a"))) + len(lost(t, s.Lane("b")))
+				if aside := len(s.Stats().Quarantined) > 0; !aside && n == 0 && k[0] != keyCursor && k[0] != keySegment {
+					t.Errorf("%q under %q goes unseen", other, k)
+				}
+				mustClose(t, s)
+			}
+		}
+	})
+}
+
+func TestSmallChunkThatComesBackIsIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, disk := quickDir(t), new(memory)
+		s := mustOpen(t, dir, lanes("a"), disk.open)
+		fill(t, s, 10)
+		key := string(seqKey(keyHead, "a", 6))
+		small := disk.files[s.path][key]
+		time.Sleep(sealAge)
+		s.maintain()
+		mustClose(t, s)
+		disk.files[s.path][key] = small
+		s = mustOpen(t, dir, lanes("a"), disk.open)
+		if st := s.Lane("a").current(); len(lost(t, s.Lane("a"))) > 0 || len(st.head) > 0 || len(small) == 0 {
+			t.Errorf("state %+v", st)
+		}
+		mustClose(t, s)
+	})
+}
+
+// liar is a codec that gives other records back than it was given.
+type liar struct{ squeeze }
+
+func (liar) Open(_ []byte, yield func(Record) bool) error {
+	yield(Record{Data: []byte("another")})
+	return nil
+}
+
+func TestCodecIsNotTrusted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := lanes("a")
+		o.Codec = liar{}
+		s := mustOpen(t, quickDir(t), o, new(memory).open)
+		x := strings.Repeat("x", 100)
+		s.Lane("a").Append([]byte(x))
+		mustSync(t, s)
+		time.Sleep(sealAge)
+		s.maintain()
+		if len(s.Lane("a").current().segments) != 1 {
+			t.Error("not sealed")
+		}
+		wantContents(t, s.Lane("a"), "1 "+x[:20])
+		mustClose(t, s)
+	})
+}
+
 func TestDamagedSmallChunkIsDeclaredWhenItIsSealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, disk := t.TempDir(), new(memory)
+		dir, disk := quickDir(t), new(memory)
 		s := mustOpen(t, dir, lanes("a"), disk.open)
 		fill(t, s, 15)
 		disk.files[s.path][string(seqKey(keyHead, "a", 6))][50] ^= 1
@@ -144,9 +222,66 @@ func TestDamagedSmallChunkIsDeclaredWhenItIsSealed(t *testing.T) {
 	})
 }
 
+func TestStoreThatIsSetAsideIsDeclaredLostAndItsNumbersGoOn(t *testing.T) {
+	dir, disk := quickDir(t), new(memory)
+	var want []Span
+	for n := range Seq(3) {
+		s := mustOpen(t, dir, lanes("a"), disk.open)
+		fill(t, s, 10)
+		s.Lane("a").Cursor("hub").Ack(10*n + 7)
+		mustSync(t, s)
+		want = s.Lane("a").Spans()
+		delete(disk.files[s.path], "v") // in the end it stays so
+		if n < 2 {
+			disk.files[s.path]["v"] = put([]byte("v"), []byte{formatVersion}).value
+		}
+		mustClose(t, s)
+	}
+	for range 2 {
+		s := mustOpen(t, dir, lanes("a"), disk.open)
+		l := s.Lane("a")
+		if got := lost(t, l); len(got) != 30 || len(s.Stats().Quarantined) != 1 || l.Cursor("hub").Acked() != 27 {
+			t.Errorf("lost %d, stats %+v", len(got), s.Stats())
+		}
+		want := append(want[:3:3], Span{Epoch: s.Epoch(), Parent: want[2].Epoch, First: 31, Last: 30})
+		if diff := cmp.Diff(want, l.Spans()); diff != "" {
+			t.Error(diff)
+		}
+		mustClose(t, s)
+	}
+}
+
+func TestRecordsThatTheEngineForgotAreDeclaredLost(t *testing.T) {
+	dir, disk := quickDir(t), new(memory)
+	s := mustOpen(t, dir, lanes("a"), disk.open)
+	fill(t, s, 10)
+	mustClose(t, s)
+	s = mustOpen(t, dir, lanes("a"), disk.open) // appends nothing
+	before := maps.Clone(disk.files[s.path])
+	mustClose(t, s)
+	s = mustOpen(t, dir, lanes("a"), disk.open)
+	fill(t, s, 5)
+	s.Lane("a").Cursor("hub").Ack(12)
+	mustSync(t, s)
+	want := s.Lane("a").Spans()
+	mustClose(t, s)
+	disk.files[s.path] = before
+
+	s = mustOpen(t, dir, lanes("a"), disk.open)
+	l := s.Lane("a")
+	if diff := cmp.Diff([]Seq{11, 12, 13, 14, 15}, lost(t, l)); diff != "" || l.Cursor("hub").Acked() != 12 {
+		t.Errorf("acked %d, lost %s", l.Cursor("hub").Acked(), diff)
+	}
+	want = append(want, Span{Epoch: s.Epoch(), Parent: want[1].Epoch, First: 16, Last: 15})
+	if diff := cmp.Diff(want, l.Spans()); diff != "" {
+		t.Error(diff)
+	}
+	mustClose(t, s)
+}
+
 func TestPackedChunksAreNotLostForLackOfACodec(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, disk := t.TempDir(), new(memory)
+		dir, disk := quickDir(t), new(memory)
 		s := mustOpen(t, dir, damagedOptions, disk.open)
 		for range 20 {
 			s.Lane("a").Append(bytes.Repeat([]byte("x"), 50))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ type memory struct {
 	torn  bool                         // a failing apply is durable all the same
 	stall chan struct{}                // if not nil, apply waits for it
 	tried int                          // applies
+	onGet func(key []byte)             // if not nil, called before a get
 }
 
 var errDisk = errors.New("input/output error")
@@ -71,6 +73,9 @@ func (e *memEngine) apply(ops []op) error {
 }
 
 func (e *memEngine) get(key []byte) ([]byte, error) {
+	if e.disk.onGet != nil {
+		e.disk.onGet(key)
+	}
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
 	if v, ok := e.keys[string(key)]; ok {
@@ -103,6 +108,25 @@ func (e *memEngine) drop(prefixes [][]byte) error {
 }
 
 func (e *memEngine) close() error { return nil }
+
+// quickDir is a directory in memory where there is one with room: a store in
+// memory needs its directory for small files only, but syncs them.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	if free, err := freeBytes("/dev/shm"); err != nil || free < 4*reserve {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "bufferstore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
 
 // engines are those that the tests of the contract run on.
 func engines(t *testing.T, f func(t *testing.T, open opener)) {

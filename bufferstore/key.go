@@ -86,6 +86,9 @@ func encodeNumbers(v ...uint64) []byte {
 
 func number(b []byte, i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
 
+// maxSeq bounds numbers that are read, so that sums of two can't overflow.
+const maxSeq = 1 << 62
+
 // extent is where a chunk lies in its lane.
 type extent struct{ first, last Seq }
 
@@ -108,18 +111,21 @@ func decodeSegment(b []byte) (age time.Duration, bytes int64, chunks []extent, e
 	}
 	age, bytes = time.Duration(number(b, 0)), int64(number(b, 1))
 	next := number(b, 2)
+	if next >= maxSeq {
+		return 0, 0, nil, errDamaged
+	}
 	for b = b[24:]; len(b) > 0; {
 		var pair [2]uint64
 		for i := range pair {
 			v, n := binary.Uvarint(b)
-			if n <= 0 || v > 1<<62 {
+			if n <= 0 || v >= maxSeq {
 				return 0, 0, nil, errDamaged
 			}
 			pair[i], b = v, b[n:]
 		}
 		first := next + pair[0]
 		last := first + pair[1]
-		if last >= 1<<63 {
+		if last >= maxSeq {
 			return 0, 0, nil, errDamaged
 		}
 		chunks = append(chunks, extent{Seq(first), Seq(last)})

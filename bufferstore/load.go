@@ -15,6 +15,8 @@ type found struct {
 	epoch   Epoch // its last
 	spans   []span
 	cursors map[string]marks
+
+	recalled bool // what is here was not all in the engine
 }
 
 // load reads what an engine holds of a lane. Damaged chunks and gaps read as a
@@ -49,7 +51,7 @@ func (f *found) loadLane(e engine, lane string) error {
 	f.known, f.epoch = true, Epoch(v[28:])
 	st.first, st.end = Seq(number(v, 0)), Seq(number(v, 1))
 	st.low, st.live, st.next = binary.BigEndian.Uint32(v[16:]), binary.BigEndian.Uint32(v[20:]), binary.BigEndian.Uint32(v[24:])
-	if st.first < 1 || st.first > st.end+1 || st.end >= 1<<63 || st.low > st.live || st.live > st.next {
+	if st.first < 1 || st.first > st.end+1 || st.end >= maxSeq || st.low > st.live || st.live > st.next {
 		return errDamaged
 	}
 	return nil
@@ -115,9 +117,10 @@ func (f *found) loadCursors(e engine, lane string) error {
 		if err != nil {
 			return nil
 		}
-		acked := min(Seq(number(v, 1)), f.state.end)
-		sent := max(acked, min(Seq(number(v, 0)), f.state.end))
-		f.cursors[string(end)] = marks{sent, acked, time.Duration(number(v, 2)), int64(number(v, 3))}
+		m := decodeCursor(v)
+		m.acked = min(m.acked, f.state.end)
+		m.sent = max(m.acked, min(m.sent, f.state.end))
+		f.cursors[string(end)] = m
 		return nil
 	})
 }

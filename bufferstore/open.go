@@ -173,6 +173,7 @@ func (s *Store) loadAll() ([]*found, error) {
 		return nil, err
 	}
 	s.loadAge()
+	marks := s.readMarks()
 	var all []*found
 	for _, l := range s.options.Lanes {
 		f, err := load(s.engine, l.Name)
@@ -181,6 +182,10 @@ func (s *Store) loadAll() ([]*found, error) {
 		}
 		for p := range f.state.pieces {
 			s.base = max(s.base, p.age)
+		}
+		if end := f.state.end; f.recall(marks[l.Name]) {
+			f.recalled = true
+			s.options.Logger.Error("durable records are gone", "lane", l.Name, "first", max(f.state.first, end+1), "last", f.state.end)
 		}
 		all = append(all, f)
 	}
@@ -249,9 +254,29 @@ func (s *Store) beginEpoch(all []*found) error {
 	for i, o := range s.options.Lanes {
 		l := newLane(s, o, all[i])
 		s.lanes = append(s.lanes, l)
+		if all[i].recalled {
+			t.repeat(l)
+		}
 		t.span(l)
 	}
 	return t.commit(reserve)
+}
+
+// repeat writes all that describes a lane.
+func (t *tx) repeat(l *Lane) {
+	for _, sp := range l.spans {
+		t.ops = append(t.ops, spanOp(l, sp))
+	}
+	for _, g := range l.state.gaps {
+		t.ops = append(t.ops, gapOp(l, g))
+	}
+	for _, c := range l.cursors {
+		c.saved = unsaved
+	}
+}
+
+func spanOp(l *Lane, sp span) op {
+	return put(seqKey(keySpan, l.name, sp.first), append(sp.epoch[:], sp.parent[:]...))
 }
 
 func newLane(s *Store, o LaneOptions, f *found) *Lane {
@@ -273,7 +298,7 @@ func (t *tx) span(l *Lane) {
 		next.parent = l.spans[n-1].epoch
 	}
 	l.spans = append(l.spans, next)
-	t.ops = append(t.ops, t.laneOp(l, l.state), put(seqKey(keySpan, l.name, next.first), append(next.epoch[:], next.parent[:]...)))
+	t.ops = append(t.ops, t.laneOp(l, l.state), spanOp(l, next))
 
 	needed := l.state.first
 	if _, acked := t.held(l); len(l.cursors) > 0 {

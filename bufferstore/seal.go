@@ -178,11 +178,14 @@ func (s *Store) pack(recs []Record) (form byte, body []byte) {
 
 // same reports whether a coded body holds recs, byte for byte.
 func (s *Store) same(coded []byte, recs []Record) bool {
-	n := 0
+	left := recs
 	err := s.unpack(formCoded, coded, func(rec []byte) bool {
-		ok := n < len(recs) && bytes.Equal(rec, recs[n].Data)
-		n++
-		return ok
+		if len(left) == 0 || !bytes.Equal(rec, left[0].Data) {
+			left = recs
+			return false
+		}
+		left = left[1:]
+		return true
 	})
-	return err == nil && n == len(recs)
+	return err == nil && len(left) == 0
 }

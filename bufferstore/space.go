@@ -60,9 +60,6 @@ func (s *Store) locked(step func() error) error {
 
 // retain gives up what is delivered and past its retention, and what is over the quota.
 func (s *Store) retain() error {
-	if err := s.measure(); err != nil {
-		return err
-	}
 	t, cuts := s.begin(), 0
 	for _, l := range s.lanes {
 		free, acked := t.held(l)
@@ -74,6 +71,9 @@ func (s *Store) retain() error {
 			upTo, cuts = p.last, cuts+1
 		}
 		t.cut(l, upTo, acked, Evicted)
+	}
+	if err := s.measure(); err != nil {
+		return err
 	}
 	t.makeRoom(0)
 	if len(t.ops) == 0 && t.age-s.savedAge >= ageEvery {
@@ -107,6 +107,12 @@ func (s *Store) budget() int64 {
 // delivered ones first, then those of lanes that may drop, always the oldest. It
 // reports whether they fit.
 func (t *tx) makeRoom(need int64) bool {
+	if t.bytes()+need > t.s.budget() && !t.measured {
+		t.measured = true
+		if err := t.s.measure(); err != nil {
+			t.s.options.Logger.Debug("measuring the store", "err", err)
+		}
+	}
 	for t.bytes()+need > t.s.budget() {
 		if !t.giveUp(func(l *Lane, p piece, free Seq) bool { return p.last <= free }) &&
 			!t.giveUp(func(l *Lane, _ piece, _ Seq) bool { return l.options.Policy == DropOldest }) {

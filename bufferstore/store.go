@@ -96,6 +96,8 @@ type Store struct {
 	dropped  int64         // bytes of segments that wait for reclaim
 	sweptAge time.Duration // when reclaim ran last
 	savedAge time.Duration // as it is on disk
+	marked   uint64        // number of the last writing of marks
+	stale    bool          // a commit is newer than the marks
 	writing  fault
 	keeping  fault
 	running  fault // of Run alone

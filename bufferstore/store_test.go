@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,7 +111,7 @@ func TestWhatWasNotSyncedIsGoneAndItsNumbersComeAgainInAnotherEpoch(t *testing.T
 func TestAppendNeverWaitsForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := new(memory)
-		s := mustOpen(t, t.TempDir(), lanes("a"), disk.open)
+		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
 		l := s.Lane("a")
 		l.Append([]byte("1"))
 		disk.stall = make(chan struct{})
@@ -131,7 +132,7 @@ func TestAppendNeverWaitsForTheDisk(t *testing.T) {
 
 func TestConcurrentSyncsShareOneFlush(t *testing.T) {
 	disk := new(memory)
-	s := mustOpen(t, t.TempDir(), lanes("a"), disk.open)
+	s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
 	l := s.Lane("a")
 	opened := disk.tried
 	disk.stall = make(chan struct{})
@@ -161,7 +162,7 @@ func TestConcurrentSyncsShareOneFlush(t *testing.T) {
 func TestSyncEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := new(memory)
-		s := mustOpen(t, t.TempDir(), lanes("a"), disk.open)
+		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
 		s.Lane("a").Append([]byte("x"))
 		disk.stall = make(chan struct{})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -206,7 +207,7 @@ func TestFailedSyncIsTriedAgain(t *testing.T) {
 func TestNothingIsCalledLostWhileAFailedWriteIsMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := new(memory)
-		s := mustOpen(t, t.TempDir(), lanes("a"), disk.open)
+		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
 		l := s.Lane("a")
 		l.Append([]byte("1"))
 		mustSync(t, s)
@@ -315,19 +316,18 @@ func TestCloneAndRestoredImageShowAsForks(t *testing.T) {
 }
 
 func TestSpansAreKeptForWhatMayBeAsked(t *testing.T) {
-	dir, disk := t.TempDir(), new(memory)
+	dir, disk := quickDir(t), new(memory)
 	for n := range 100 {
 		s := mustOpen(t, dir, lanes("a"), disk.open)
 		l := s.Lane("a")
 		l.Append([]byte("x"))
 		mustSync(t, s)
 		if n == 90 {
-			l.Cursor("hub").Ack(20)
-			l.Drop(20, Thinned)
+			l.Cursor("hub").Ack(20) // and may ask for more
+			l.Drop(80, Thinned)
 		}
 		if n == 98 {
 			l.Cursor("hub").Ack(80)
-			l.Drop(80, Thinned)
 		}
 		mustSync(t, s)
 		want := min(n+1, max(n+1-20, maxSpans+1))
@@ -402,7 +402,7 @@ func TestQuotaTakesDeliveredThenDroppableThenRefuses(t *testing.T) {
 func TestDeliveredRecordsStayForTheirRetention(t *testing.T) {
 	o := Options{Lanes: []LaneOptions{{Name: "a", Retain: 10 * time.Minute}, {Name: "b"}}}
 	synctest.Test(t, func(t *testing.T) {
-		dir, disk := t.TempDir(), new(memory)
+		dir, disk := quickDir(t), new(memory)
 		s := mustOpen(t, dir, o, disk.open)
 		for _, l := range s.lanes {
 			l.Append([]byte("1"), []byte("2"))
@@ -494,7 +494,7 @@ func TestDeadSideConsumerHoldsNothingForLong(t *testing.T) {
 }
 
 func TestCursorsSurviveWithTheSync(t *testing.T) {
-	dir, disk := t.TempDir(), new(memory)
+	dir, disk := quickDir(t), new(memory)
 	s := mustOpen(t, dir, lanes("a"), disk.open)
 	s.Lane("a").Append([]byte("1"), []byte("2"), []byte("3"))
 	mustSync(t, s)
@@ -521,10 +521,17 @@ func TestCursorsSurviveWithTheSync(t *testing.T) {
 
 func TestIterationIsASnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := mustOpen(t, t.TempDir(), lanes("a"), new(memory).open)
+		s := mustOpen(t, quickDir(t), lanes("a"), new(memory).open)
 		defer mustClose(t, s)
 		l := s.Lane("a")
-		for range 10 {
+		seal := func() {
+			mustSync(t, s)
+			time.Sleep(sealAge)
+			s.maintain()
+		}
+		l.Append([]byte("x"), []byte("x"), []byte("x"))
+		seal()
+		for range 7 {
 			l.Append([]byte("x"))
 			mustSync(t, s)
 		}
@@ -532,11 +539,9 @@ func TestIterationIsASnapshot(t *testing.T) {
 		for r := range l.Records(1) {
 			got = append(got, fmt.Sprintf("%d-%d %s", r.First, r.Last, r.Lost))
 			switch r.First {
-			case 3: // seals what is still to be read
+			case 2: // what is still to be read goes to the segment that is being read
 				l.Append([]byte("later"))
-				mustSync(t, s)
-				time.Sleep(sealAge)
-				s.maintain()
+				seal()
 			case 6:
 				l.Drop(8, Thinned)
 				mustSync(t, s)
@@ -547,6 +552,83 @@ func TestIterationIsASnapshot(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	})
+}
+
+func TestReaderFindsWhatIsSealedUnderIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := new(memory)
+		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
+		defer mustClose(t, s)
+		l := s.Lane("a")
+		l.Append([]byte("x"), []byte("y"))
+		mustSync(t, s)
+		time.Sleep(sealAge)
+		disk.onGet = func([]byte) {
+			disk.onGet = nil
+			s.maintain()
+		}
+		wantContents(t, l, "1 x", "2 y")
+		if disk.onGet != nil || len(l.current().segments) != 1 {
+			t.Error("it wasn't sealed meanwhile")
+		}
+	})
+}
+
+func TestDropTakesNothingThatIsAppendedLater(t *testing.T) {
+	s := mustOpen(t, quickDir(t), lanes("a"), new(memory).open)
+	defer mustClose(t, s)
+	l := s.Lane("a")
+	l.Append([]byte("1"), []byte("2"))
+	mustSync(t, s)
+	l.Append([]byte("3"))
+	l.Drop(100, Thinned)
+	l.Append([]byte("4"))
+	wantContents(t, l, "1 1", "2 2")
+	mustSync(t, s)
+	wantContents(t, l, "1-3 thinned", "4 4")
+	l.Drop(3, Evicted)
+	mustSync(t, s)
+	wantContents(t, l, "1-3 thinned", "4 4")
+}
+
+func TestWhatATornWriteMadeDurableIsNotRefusedLater(t *testing.T) {
+	disk := new(memory)
+	o := Options{MaxPending: 1000, Lanes: []LaneOptions{{Name: "a", Policy: DropOldest}}}
+	s := mustOpen(t, quickDir(t), o, disk.open)
+	defer mustClose(t, s)
+	l := s.Lane("a")
+	l.Append([]byte("1"), []byte("2"))
+	disk.fails, disk.torn = 1, true
+	if err := s.Sync(t.Context()); !errors.Is(err, errDisk) {
+		t.Error(err)
+	}
+	for range 20 {
+		l.Append(make([]byte, 100))
+	}
+	mustSync(t, s)
+	if got := contents(t, l, 1); got[0] != "1 1" || got[1] != "2 2" || !strings.HasSuffix(got[2], "refused") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWhatAFailedWriteCostReadsAsDamaged(t *testing.T) {
+	disk := new(memory)
+	s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
+	defer mustClose(t, s)
+	l := s.Lane("a")
+	l.Append([]byte("1"))
+	mustSync(t, s)
+	before := maps.Clone(disk.files[s.path])
+	l.Append([]byte("2"), []byte("3"))
+	mustSync(t, s)
+	l.Append([]byte("4"))
+	disk.fails = 1
+	if err := s.Sync(t.Context()); !errors.Is(err, errDisk) {
+		t.Error(err)
+	}
+	disk.files[s.path] = before
+	mustSync(t, s)
+	wantContents(t, l, "1 1", "2-3 damaged", "4 4")
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -590,7 +672,7 @@ func TestNewerVersionIsSetAside(t *testing.T) {
 		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		s = mustOpen(t, dir, o, with)
 		defer mustClose(t, s)
-		wantContents(t, s.Lane("a"))
+		wantContents(t, s.Lane("a"), "1-1 damaged")
 		aside := strings.Replace(old, "store-", "quarantine-", 1)
 		if q := s.Stats().Quarantined; len(q) != 1 || q[0] != aside || !strings.Contains(log.String(), "version 2, this program knows 1") {
 			t.Errorf("set aside: %v, logged: %s", q, log.String())

@@ -58,6 +58,10 @@ func (s *Store) run(f *flush) {
 	s.mu.Unlock()
 
 	f.err = s.flush()
+	if s.stale {
+		s.writeMarks()
+		s.stale = false
+	}
 	s.writing.report(s.options.Logger, "writing the store", f.err)
 	s.mu.Lock()
 	s.syncErr = f.err

@@ -13,15 +13,16 @@ const maxGaps = 4096
 // tx is a change of the store: what the lanes become, and the operations that
 // make it durable in one step. Store.writer is held from begin to commit.
 type tx struct {
-	s       *Store
-	age     time.Duration
-	ops     []op
-	next    map[*Lane]*state
-	dropped int64             // bytes of segments that go
-	cursors map[*Cursor]marks // as they are to be saved
-	removed map[*Lane]int     // cursors that go
-	added   bool              // records
-	refused error             // why records were not added
+	s        *Store
+	age      time.Duration
+	ops      []op
+	next     map[*Lane]*state
+	dropped  int64             // bytes of segments that go
+	cursors  map[*Cursor]marks // as they are to be saved
+	removed  map[*Lane]int     // cursors that go
+	added    bool              // records
+	refused  error             // why records were not added
+	measured bool              // the quota
 }
 
 func (s *Store) begin() *tx {
@@ -83,7 +84,7 @@ func (t *tx) commit(need int64) error {
 		t.s.fail()
 		return err
 	}
-	t.s.savedAge = t.age
+	t.s.savedAge, t.s.stale = t.age, true
 	t.s.dropped += t.dropped
 	t.publish()
 	return nil
@@ -108,20 +109,24 @@ func (t *tx) describe(l *Lane, old, st *state) {
 	if slices.Equal(old.gaps, st.gaps) {
 		return
 	}
-	key := func(g gap) []byte { return seqKey(keyGap, l.name, g.first) }
 	was := map[Seq]gap{}
 	for _, g := range old.gaps {
 		was[g.first] = g
 	}
 	for _, g := range st.gaps {
 		if was[g.first] != g {
-			t.ops = append(t.ops, put(key(g), append(encodeNumbers(uint64(g.last)), byte(g.why))))
+			t.ops = append(t.ops, gapOp(l, g))
 		}
 		delete(was, g.first)
 	}
 	for _, g := range was {
-		t.ops = append(t.ops, op{key: key(g)})
+		t.ops = append(t.ops, op{key: seqKey(keyGap, l.name, g.first)})
 	}
+}
+
+// gapOp writes a gap: see keyGap.
+func gapOp(l *Lane, g gap) op {
+	return put(seqKey(keyGap, l.name, g.first), append(encodeNumbers(uint64(g.last)), byte(g.why)))
 }
 
 // laneOp writes a lane's numbers: see keyLane.
@@ -143,8 +148,7 @@ func (t *tx) moveCursors() {
 		for name, c := range l.cursors {
 			if m := c.marks; m != c.saved {
 				t.cursors[c] = m
-				t.ops = append(t.ops, put(cursorKey(l.name, name),
-					encodeNumbers(uint64(m.sent), uint64(m.acked), uint64(m.maxAge), uint64(m.maxBytes))))
+				t.ops = append(t.ops, put(cursorKey(l.name, name), m.encode()))
 			}
 		}
 	}
