@@ -16,6 +16,9 @@ const (
 	limboWait = 5 * time.Second
 	// deafWait is the same after the start of a session that tells nothing at all.
 	deafWait = time.Minute
+	// patience is how long a session at its in-flight limit may hold up what else
+	// there is to do: acks, a window that was moved, a more urgent lane.
+	patience = 10 * time.Second
 )
 
 // session is one session of an uplink: its window is open, and the connection
@@ -133,7 +136,7 @@ func (s *session) sendNext(ctx context.Context, w window.State) (sent bool, err 
 	s.u.release(l)
 	b := flown{batch.Range{First: r.First, Last: last}, again, len(s.buf), s.u.opt.Now().Boottime}
 	l.hand(b)
-	ctx, cancel := context.WithTimeout(ctx, left)
+	ctx, cancel := context.WithTimeout(ctx, min(left, patience))
 	defer cancel()
 	err = s.conn.Send(ctx, l.topic, s.buf, func(err error) { s.box.landed(landing{l, b, err}) })
 	if err != nil {
@@ -157,7 +160,7 @@ func (s *session) refused(ctx context.Context, l landing) error {
 		s.u.pace.refused(l.bytes - (size - limit))
 		return nil
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // it never left
 		return nil
 	}
 	return l.err
