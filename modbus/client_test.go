@@ -153,6 +153,22 @@ func TestNoSeparatorLocksAUnitOut(t *testing.T) {
 	}
 }
 
+// Its late answers show that it is there, however rarely it is asked.
+func TestUnitThatAnswersLateStaysOwing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var held []byte
+		c, _ := attach(t, modbus.RTU, func(_ int, _, resp []byte) []piece {
+			late := held
+			held = resp
+			return promptly(late)
+		})
+		for range 20 {
+			mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrTimeout)
+			time.Sleep(6 * time.Minute)
+		}
+	})
+}
+
 // A link that was down may deliver all that was sent into it.
 func TestAnswersOfALongOutageAreLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -293,6 +309,16 @@ func TestEchoIsNoConfirmation(t *testing.T) {
 				return []piece{echo(req)}
 			}
 			return []piece{echo(req), {time.Millisecond, resp}}
+		}, modbus.ErrTimeout},
+		{"first echo damaged, unit only reads", func(n int, req, resp []byte) []piece {
+			heard := echo(req)
+			if n == 1 {
+				heard.bytes[6] ^= 1
+			}
+			if req[1] > 4 {
+				return []piece{heard}
+			}
+			return []piece{heard, {time.Millisecond, resp}}
 		}, modbus.ErrTimeout},
 		{"no echo, unit obeys", prompt, nil},
 		{"no echo, unit declines to read", func(_ int, req, resp []byte) []piece {
@@ -443,7 +469,7 @@ func TestAnswerThatBeginsAtTheLastMomentIsWaitedFor(t *testing.T) {
 func TestDamageIsKnownBeforeTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := attach(t, modbus.RTU, func(_ int, _, resp []byte) []piece {
-			return promptly(resp[:len(resp)-1])
+			return promptly(resp[:len(resp)-2]) // ends like the unit id
 		})
 		began := time.Now()
 		if _, err := c.Do(t.Context(), 1, read(t, modbus.FuncReadHoldingRegisters, 100, 10), time.Hour); !errors.Is(err, modbus.ErrDamaged) {
@@ -456,24 +482,56 @@ func TestDamageIsKnownBeforeTheTimeout(t *testing.T) {
 }
 
 func TestBabblingLineHoldsNobodyForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := cable()
-		var babbler sync.WaitGroup
-		babbler.Go(func() {
-			for {
-				if _, err := far.Write([]byte{1, 3, 4}); err != nil {
-					return
+	for _, afterRequest := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := cable()
+			var babbler sync.WaitGroup
+			babbler.Go(func() {
+				if afterRequest {
+					far.Read(make([]byte, 8))
 				}
-				time.Sleep(3 * time.Millisecond)
+				for {
+					if _, err := far.Write([]byte{1, 3, 20}); err != nil {
+						return
+					}
+					time.Sleep(3 * time.Millisecond)
+				}
+			})
+			defer babbler.Wait()
+			defer near.Close()
+			c := modbus.NewClient(near, modbus.RTU, slow)
+			began := time.Now()
+			mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrDamaged)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("took %v", took)
 			}
 		})
-		defer babbler.Wait()
-		defer near.Close()
-		c := modbus.NewClient(near, modbus.RTU, slow)
-		began := time.Now()
-		mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrDamaged)
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("took %v", took)
+	}
+}
+
+// Else the next request would collide with it.
+func TestLateAnswerIsHeardOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended time.Time
+		c, heard := attach(t, modbus.RTU, func(n int, _, resp []byte) (p []piece) {
+			if n > 1 {
+				return promptly(resp)
+			}
+			p = append(p, piece{timeout + slow.Wire(8) + 5*time.Millisecond, nil})
+			for _, b := range resp {
+				p = append(p, piece{16 * time.Millisecond, []byte{b}})
+			}
+			ended = time.Now().Add(p[0].after + time.Duration(len(resp))*16*time.Millisecond)
+			return p
+		})
+		mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrTimeout)
+		time.Sleep(50 * time.Millisecond) // it has begun
+		mustDo(t, c, read(t, modbus.FuncReadInputRegisters, 100, 10))
+		if sent := heard.times[1]; sent.Before(ended) {
+			t.Errorf("request sent %v before the end of a late answer", ended.Sub(sent))
+		}
+		if got := c.Counters().LateBytes; got != 25 {
+			t.Errorf("%d late bytes, want 25", got)
 		}
 	})
 }
@@ -690,6 +748,22 @@ func TestWrongAnswerOnTCPIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestStreamOutOfStepIsNotUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := attachTCP(t, func(n int, frame []byte) []piece {
+			asked = n
+			return []piece{{0, []byte("no Modbus")}}
+		})
+		for range 3 {
+			mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 1), modbus.ErrConn)
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
 }
 
 func TestUnit0IsNoBroadcastOnTCP(t *testing.T) {

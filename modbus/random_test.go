@@ -76,7 +76,7 @@ func TestInAnyWeatherNoValueIsWrong(t *testing.T) {
 			requests = append(requests, read(t, fc, 0x0301, quantity))
 		}
 	}
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			w := &weather{rng: rng}

@@ -16,6 +16,8 @@ const (
 	pause = 150 * time.Millisecond
 	// streamPause is pause where a network may hold bytes back.
 	streamPause = 250 * time.Millisecond
+	// hush is the silence before the first request on a connection.
+	hush = 50 * time.Millisecond
 	// glance is a wait that only fetches what has already arrived.
 	glance     = 200 * time.Microsecond
 	lastGlance = 2 * time.Millisecond // the same before an answer is given up
@@ -35,7 +37,7 @@ func (c *Client) pause() time.Duration {
 func (c *Client) silence() time.Duration {
 	switch {
 	case !c.listened:
-		return c.pause()
+		return hush
 	case c.framing == RTUOverTCP:
 		return 0
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// maxSeparators is how many separators go before one request.
+const maxSeparators = 3
+
 // separate makes sure that no answer to an earlier request can pass for the
 // one to req, and that the echo of a write can't pass for its answer.
 func (c *Client) separate(ctx context.Context, want shape, req PDU, timeout time.Duration) error {
@@ -20,26 +23,34 @@ func (c *Client) separate(ctx context.Context, want shape, req PDU, timeout time
 	if err != nil {
 		return err
 	}
-	sep := d.separator(want.unit, r)
-	s, err := shapeOf(want.unit, sep)
+	for range maxSeparators {
+		if err := c.sendSeparator(ctx, d, want.unit, r, timeout); err != nil {
+			return err
+		}
+		if !slices.Contains(d.shapes, want) && !c.echoConfuses(want) {
+			return nil
+		}
+	}
+	return fmt.Errorf("not sent, since its answer could not be told from an earlier one or an echo: %w", ErrDamaged)
+}
+
+// sendSeparator asks the unit something else than r. An exception separates as
+// well, as long as it is not taken for more than an answer to the earliest
+// request that it may belong to.
+func (c *Client) sendSeparator(ctx context.Context, d *debt, unit UnitID, r Request, timeout time.Duration) error {
+	sep := d.separator(unit, r)
+	s, err := shapeOf(unit, sep)
 	if err != nil {
 		return err
 	}
 	c.counters.Separators++
 	d.tryAgain(time.Now())
 	_, err = c.exchangeRTU(ctx, s, sep, timeout)
-	// An exception separates as well, as long as it is not taken for more than
-	// an answer to the earliest request it may belong to.
 	_, d.declined = errors.AsType[Exception](err)
-	switch {
-	case err != nil && !d.declined:
-		return err
-	case slices.Contains(d.shapes, want):
-		return fmt.Errorf("an earlier answer may still come: %w", ErrDamaged)
-	case c.echoConfuses(want):
-		return fmt.Errorf("not sent, since the line may echo: %w", ErrDamaged)
+	if d.declined {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // echoConfuses reports whether an echo could be taken for the answer.

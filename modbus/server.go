@@ -97,8 +97,8 @@ func (s *server) more(ctx context.Context) (start, length int, err error) {
 		s.wire.take(max(0, len(s.wire.in)-2*maxRTU))
 		return 0, 0, err
 	}
-	if intact(s.wire.in) {
-		return 0, len(s.wire.in), nil
+	if b := s.wire.in; intact(b) && b[0] <= lastUnit && maxQuantity(FunctionCode(b[1])) == 0 {
+		return 0, len(b), nil
 	}
 	s.wire.take(len(s.wire.in))
 	return 0, 0, nil

@@ -28,8 +28,8 @@ func station() (modbus.Units, *modbus.Bank) {
 
 // converse sends pieces to a station and returns what comes back until the line
 // has been silent for a second, and after how long it began.
-func converse(t *testing.T, f modbus.Framing, units modbus.Units, pieces ...piece) (back []byte, began time.Duration) {
-	line := serve(t, f, units)
+func converse(t *testing.T, f modbus.Framing, h modbus.Handler, pieces ...piece) (back []byte, began time.Duration) {
+	line := serve(t, f, h)
 	for _, p := range pieces {
 		time.Sleep(p.after)
 		line.Write(p.bytes)
@@ -107,6 +107,20 @@ func TestServerAnswers35CharactersAfterTheRequest(t *testing.T) {
 			t.Errorf("answered after %v, want %v", began, slow.T35())
 		}
 	})
+}
+
+// The handler here would answer for any unit.
+func TestServerIsSilentForUnitsThatCanNotBe(t *testing.T) {
+	var bank modbus.Bank
+	bank.Set(modbus.HoldingRegisters, 10, 1)
+	for unit, silent := range map[byte]bool{0: true, 1: false, 247: false, 248: true, 255: true} {
+		synctest.Test(t, func(t *testing.T) {
+			got, _ := converse(t, modbus.RTU, &bank, piece{0, seal([]byte{unit, 3, 0, 10, 0, 1})})
+			if (got == nil) != silent {
+				t.Errorf("unit %d: answered % X", unit, got)
+			}
+		})
+	}
 }
 
 func TestBroadcastIsObeyedInSilence(t *testing.T) {
