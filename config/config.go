@@ -106,7 +106,7 @@ func parse(path string, text []byte) (*Config, error) {
 	hash := sha256.New()
 	hash.Write(text)
 	r := &reader{dir: filepath.Dir(path), hash: hash}
-	c := r.config(newTable(&r.probs, name, values, func(key string) string { return fmt.Sprintf("%s:%d", name, at.line(key)) }))
+	c := r.config(newTable(&r.probs, "", values, func(key string) string { return fmt.Sprintf("%s:%d", name, at.line(key)) }))
 	r.probs.finish()
 	if len(r.probs.errs) == 0 {
 		r.overloaded(c)

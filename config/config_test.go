@@ -98,7 +98,7 @@ func TestReferenceShowsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &reader{hash: sha256.New()}
-	r.config(newTable(&r.probs, "root", values, func(key string) string { return key }))
+	r.config(newTable(&r.probs, "", values, func(key string) string { return key }))
 	var asked []string
 	for _, table := range r.probs.tables {
 		asked = slices.AppendSeq(asked, maps.Keys(table.known))
@@ -129,7 +129,7 @@ func TestMistakesAreOneClearLineEach(t *testing.T) {
 		{"no TOML", `id = "well-17"`, `id = "well-17`, `skyhaul.toml:3: not TOML: `},
 		{"unknown key", `device =`, `devise =`, `skyhaul.toml:6: line "rs485": unknown key "devise": did you mean "device"?`},
 		{"site id", `"well-17"`, `"Well 17"`, `skyhaul.toml:3: [site]: id: "Well 17" is no site id: use a to z, 0 to 9 and -, 32 at most`},
-		{"missing table", "[site]\nid", "[sight]\nid", `skyhaul.toml:1: skyhaul.toml: site: is missing: begin with [site] and its id`},
+		{"missing table", "[site]\nid", "[sight]\nid", `skyhaul.toml:1: site: is missing: begin with [site] and its id`},
 		{"number as text", `id = 1`, `id = "one"`, `skyhaul.toml:13: unit "meter-1": id: "one" is not a whole number`},
 		{"out of range", `id = 1`, `id = 248`, `skyhaul.toml:13: unit "meter-1": id: 248 is not between 1 and 247`},
 		{"duration", `"1s"`, `"1 sec"`, `skyhaul.toml:21: group "fast": interval: "1 sec" is not a duration: write it as 500ms, 1s, 15m or 720h`},

@@ -26,6 +26,9 @@ func locate(text []byte) lines {
 			ls[table] = lineOf(&p, e)
 		case unstable.ArrayTable:
 			name := trimIndex(absolute(keys(e.Key()), counts))
+			if counts[name] == 0 {
+				ls[name] = lineOf(&p, e)
+			}
 			counts[name]++
 			table = fmt.Sprintf("%s[%d]", name, counts[name]-1)
 			ls[table] = lineOf(&p, e)

@@ -28,6 +28,7 @@ every = "6h"
 `))
 	want := lines{
 		"site": 2, "site.id": 3,
+		"unit": 5, "unit[0].point": 7, "unit[1].point": 14, "uplink": 16, // an array stands where it begins
 		"unit[0]": 5, "unit[0].name": 6, "unit[0].point[0]": 7, "unit[0].point[0].id": 8,
 		"unit[0].point[1]": 9, "unit[0].point[1].id": 10,
 		"unit[1]": 12, "unit[1].name": 13, "unit[1].point[0]": 14, "unit[1].point[0].id": 15,

@@ -40,7 +40,7 @@ func (p *problems) err() error {
 // be, and then returns the default, so that one pass finds every mistake.
 type table struct {
 	probs  *problems
-	name   string // in messages: `group "fast"`, "[site]"
+	name   string // in messages: `group "fast"`, "[site]"; "" for the whole file
 	values map[string]any
 	where  func(key string) string // "skyhaul.toml:14"
 	known  map[string]bool
@@ -53,15 +53,21 @@ func newTable(probs *problems, name string, values map[string]any, where func(st
 }
 
 // problem is a value that is not what it should be.
-type problem struct{ where, name, key, what string }
+type problem struct{ where, key, what string }
 
-func (p *problem) Error() string {
-	return fmt.Sprintf("%s: %s: %s: %s", p.where, p.name, p.key, p.what)
+func (p *problem) Error() string { return fmt.Sprintf("%s: %s: %s", p.where, p.key, p.what) }
+
+// at says where a key stands: `skyhaul.toml:14: group "fast"`.
+func (t *table) at(key string) string {
+	if t.name == "" {
+		return t.where(key)
+	}
+	return t.where(key) + ": " + t.name
 }
 
 // fail reports what is wrong with a key: what was found and what to do.
 func (t *table) fail(key, format string, args ...any) {
-	t.probs.errs = append(t.probs.errs, &problem{t.where(key), t.name, key, fmt.Sprintf(format, args...)})
+	t.probs.errs = append(t.probs.errs, &problem{t.at(key), key, fmt.Sprintf(format, args...)})
 }
 
 // has reports whether a key is given.
@@ -266,9 +272,9 @@ func (t *table) unknown() {
 		}
 		names := slices.Sorted(maps.Keys(t.known))
 		if near := nearest(key, names); near != "" {
-			t.probs.add("%s: %s: unknown key %q: did you mean %q?", t.where(key), t.name, key, near)
+			t.probs.add("%s: unknown key %q: did you mean %q?", t.at(key), key, near)
 		} else {
-			t.probs.add("%s: %s: unknown key %q: there are %s", t.where(key), t.name, key, strings.Join(names, ", "))
+			t.probs.add("%s: unknown key %q: there are %s", t.at(key), key, strings.Join(names, ", "))
 		}
 	}
 }

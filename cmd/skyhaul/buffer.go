@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -27,6 +28,7 @@ func bufferCommand() *cobra.Command {
 		Short: "Look into a buffer, whether its daemon runs or not",
 		Long: "The commands work on a copy made beside the buffer, whose tables are links, so\n" +
 			"they disturb nothing and take little space.",
+		Example: "  skyhaul buffer ls --config /etc/skyhaul/skyhaul.toml",
 	}
 	cmd.AddCommand(bufferLsCommand(), bufferDumpCommand(), bufferVerifyCommand(), bufferExportCommand())
 	return cmd
@@ -72,7 +74,7 @@ func openCopy(dir string) (b *copied, err error) {
 	if b.schemas, err = edge.OpenSchemas(state, log); err != nil {
 		return nil, err
 	}
-	if b.dir, err = os.MkdirTemp(dir, "copy-"); err != nil {
+	if b.dir, err = os.MkdirTemp(dir, copyPrefix); err != nil {
 		return nil, err
 	}
 	err = bufferstore.Copy(filepath.Join(dir, "buffer"), filepath.Join(b.dir, "buffer"))
@@ -83,7 +85,24 @@ func openCopy(dir string) (b *copied, err error) {
 		os.RemoveAll(b.dir)
 		return nil, err
 	}
+	if len(b.Stats().Quarantined) > 0 {
+		b.close()
+		return nil, fmt.Errorf("the buffer below %s is damaged as a whole: at its next start the daemon sets it aside and begins a fresh one", dir)
+	}
 	return b, nil
+}
+
+// copyPrefix begins the names of copies.
+const copyPrefix = "copy-"
+
+// removeCopies removes what a command that was killed left behind: its links
+// keep tables on the disk that the store has long given up. A copy in use stays
+// readable for who has it open.
+func removeCopies(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, copyPrefix+"*"))
+	for _, copied := range left {
+		os.RemoveAll(copied)
+	}
 }
 
 func (b *copied) close() {
@@ -122,20 +141,27 @@ func bufferLsCommand() *cobra.Command {
 // laneFlags adds the flags that say which records.
 func laneFlags(cmd *cobra.Command) (each func(b *copied, yield func(point.Lane, bufferstore.Record) error) error) {
 	lane := cmd.Flags().String("lane", "", "only the lane `NAME`")
-	from := cmd.Flags().Uint64("from", 1, "begin at this sequence number")
-	return func(b *copied, yield func(point.Lane, bufferstore.Record) error) error {
-		lanes := point.Lanes()
-		if *lane != "" {
-			l, ok := point.ParseLane(*lane)
-			if !ok {
-				return usageError{fmt.Errorf("--lane %q: there are %v", *lane, lanes)}
-			}
-			lanes = []point.Lane{l}
+	from := cmd.Flags().Uint64("from", 1, "begin at this sequence `NUMBER`")
+	lanes := point.Lanes()
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *lane == "" {
+			return nil
 		}
+		l, ok := point.ParseLane(*lane)
+		if !ok {
+			return usageError{fmt.Errorf("--lane %q: there are %v", *lane, lanes)}
+		}
+		lanes = []point.Lane{l}
+		return nil
+	}
+	return func(b *copied, yield func(point.Lane, bufferstore.Record) error) error {
 		for _, l := range lanes {
 			for rec, err := range b.Lane(l.String()).Records(bufferstore.Seq(*from)) {
 				if err == nil {
 					err = yield(l, rec)
+				}
+				if cmd.Context().Err() != nil {
+					err = context.Cause(cmd.Context())
 				}
 				if err != nil {
 					return err

@@ -28,7 +28,7 @@ func checkCommand() *cobra.Command {
 	}
 	load := configFlag(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
-	density := cmd.Flags().Float64("bytes-per-reading", 1.5, "expected size of a reading on the link; `skyhaul codec bench` measures it on recordings")
+	density := cmd.Flags().Float64("bytes-per-reading", 1.5, "expected `BYTES` of a reading on the link; skyhaul codec bench measures it on recordings")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := load()
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 func codecCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "codec", Short: "Measure what readings cost on the link"}
+	cmd := &cobra.Command{Use: "codec", Short: "Measure what readings cost on the link", Example: "  skyhaul codec bench site7.csv.zst"}
 	cmd.AddCommand(codecBenchCommand())
 	return cmd
 }

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +20,6 @@ import (
 	"skyhaul/edge"
 	"skyhaul/edge/clock"
 	"skyhaul/edge/stable"
-	"skyhaul/edge/status"
 	"skyhaul/systemd"
 )
 
@@ -29,8 +28,12 @@ func daemonCommands() []*cobra.Command { return []*cobra.Command{runCommand(), s
 
 func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "run",
-		Short:   "Run the daemon",
+		Use:   "run",
+		Short: "Run the daemon",
+		Long: "Scans, keeps and forwards until SIGTERM or SIGINT, then makes the last readings\n" +
+			"durable and exits 0. What fails on the way is a state, told by skyhaul status, and\n" +
+			"no end. SIGHUP is logged and ignored: a changed configuration needs a restart.\n" +
+			"Exit 78: the configuration can't be used, so that trying again is of no use.",
 		Example: "  skyhaul run --config /etc/skyhaul/skyhaul.toml",
 	}
 	load := configFlag(cmd)
@@ -77,65 +80,33 @@ func runDaemon(ctx context.Context, c *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer d.Close()
+	removeCopies(c.Buffer.Dir)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go watchdog.Run(ctx)
-	handler := status.Handler(d.Snapshot)
-	if c.Status.Listen != "" {
-		go serveStatus(ctx, log, handler, "tcp", c.Status.Listen)
-	}
-	if c.Status.Socket != "" {
-		go serveStatus(ctx, log, handler, "unix", c.Status.Socket)
-	}
+	go ignoreHangup(ctx, log)
+	newPages(d.Snapshot, log).serve(ctx, c.Status)
 	log.Info("running", "site", c.Site.ID, "version", version())
 	socket.Notify(systemd.Ready, systemd.Status("running"))
 	context.AfterFunc(ctx, func() { socket.Notify(systemd.Stopping) })
 	return d.Run(ctx)
 }
 
-// listenAgain is the pause before an address in use is tried once more.
-const listenAgain = 30 * time.Second
-
-// serveStatus serves the page until ctx ends. An address that can't be had
-// costs the page, never the daemon.
-func serveStatus(ctx context.Context, log *slog.Logger, h http.Handler, network, addr string) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	context.AfterFunc(ctx, func() { srv.Close() })
-	told := false
-	for ctx.Err() == nil {
-		ln, err := listen(ctx, network, addr)
-		if err == nil {
-			log.Info("status page", "address", addr)
-			err = srv.Serve(ln)
-			if errors.Is(err, http.ErrServerClosed) {
-				return
-			}
-		}
-		if !told {
-			log.Warn("status page is missing", "address", addr, "err", err)
-			told = true
-		}
+// ignoreHangup keeps a terminal that is closed, or a hand that hopes to have the
+// configuration read anew, from ending the acquisition.
+func ignoreHangup(ctx context.Context, log *slog.Logger) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
 		select {
 		case <-ctx.Done():
-		case <-time.After(listenAgain):
+			return
+		case <-hangup:
+			log.Warn("hangup ignored: a changed configuration needs a restart")
 		}
 	}
-}
-
-func listen(ctx context.Context, network, addr string) (net.Listener, error) {
-	if network == "unix" {
-		// A socket left by a killed process is in the way; one that answers is not left.
-		if conn, err := net.Dial(network, addr); err == nil {
-			conn.Close()
-			return nil, errors.New("another daemon serves it")
-		}
-		if err := os.MkdirAll(filepath.Dir(addr), 0o755); err != nil {
-			return nil, err
-		}
-		os.Remove(addr)
-	}
-	return new(net.ListenConfig).Listen(ctx, network, addr)
 }
 
 func statusCommand() *cobra.Command {

@@ -29,24 +29,29 @@ func initCommand() *cobra.Command {
 		}
 		points, said := []byte(config.StarterPoints), "one point to show the columns"
 		if *from != "" {
-			list, err := os.ReadFile(*from)
+			text, err := os.ReadFile(*from)
 			if err != nil {
 				return err
 			}
-			out, n, numbered, err := config.Canonical(filepath.Base(*from), list)
+			out, n, numbered, err := config.Canonical(filepath.Base(*from), text)
 			if err != nil {
 				return configError{err}
 			}
 			points, said = out, fmt.Sprintf("%d points, %d of them numbered now", n, numbered)
 		}
-		if err := writeNew(filepath.Join(*dir, "points.csv"), points); err != nil {
+		list, file := filepath.Join(*dir, "points.csv"), filepath.Join(*dir, "skyhaul.toml")
+		for _, path := range []string{list, file} {
+			if _, err := os.Lstat(path); err == nil {
+				return fmt.Errorf("%s is there already and is left as it is: give another --dir", path)
+			}
+		}
+		if err := writeNew(list, points); err != nil {
 			return err
 		}
-		if err := writeNew(filepath.Join(*dir, "skyhaul.toml"), []byte(config.Starter)); err != nil {
+		if err := writeNew(file, []byte(config.Starter)); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s (%s) and %s\nnow edit them, then: skyhaul check --config %[3]s\n",
-			filepath.Join(*dir, "points.csv"), said, filepath.Join(*dir, "skyhaul.toml"))
+		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s (%s) and %s\nnow edit them, then: skyhaul check --config %[3]s\n", list, said, file)
 		return nil
 	}
 	return cmd

@@ -12,6 +12,9 @@ import (
 )
 
 func main() {
+	// Else a journal that restarts, or head, ends the process at its next line,
+	// without the last sync.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -33,10 +34,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("no command given: see skyhaul --help")}
-		},
+		Example:       "  skyhaul init && skyhaul check --config skyhaul.toml",
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(daemonCommands()...)
@@ -45,10 +43,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	noArguments(root)
+	strictArguments(root)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, syscall.EPIPE):
+		return exitFailed // who reads has gone, as head does: nobody to tell
 	}
 	fmt.Fprintln(stderr, err)
 	switch {
@@ -60,24 +61,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// noArguments makes wrong arguments of every command a mistake of usage.
-func noArguments(root *cobra.Command) {
-	for _, c := range root.Commands() {
-		noArguments(c)
-		check := c.Args
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if check == nil {
-				check = cobra.NoArgs
-			}
-			if err := check(cmd, args); err != nil {
-				return usageError{err}
-			}
-			return nil
+// strictArguments makes wrong or missing arguments of any command a mistake of usage.
+func strictArguments(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		strictArguments(sub)
+	}
+	check := c.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 		}
-		if c.RunE == nil {
-			c.RunE = func(cmd *cobra.Command, _ []string) error {
-				return usageError{fmt.Errorf("no command given: see %s --help", cmd.CommandPath())}
-			}
+		return nil
+	}
+	if c.RunE == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("no command given: see %s --help", c.CommandPath())}
 		}
 	}
 }

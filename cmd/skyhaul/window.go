@@ -14,7 +14,7 @@ import (
 )
 
 func windowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "window", Short: "Say when the link may be used"}
+	cmd := &cobra.Command{Use: "window", Short: "Say when the link may be used", Example: "  skyhaul window next --config /etc/skyhaul/skyhaul.toml"}
 	cmd.AddCommand(windowNextCommand())
 	return cmd
 }

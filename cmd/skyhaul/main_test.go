@@ -1,0 +1,143 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"skyhaul": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			// The race detector has every process linger for a second.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PLC", ln.Addr().String())
+			return ln.Close()
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"appears": appears,
+			"code":    code,
+			"listens": listens,
+			"expand":  expand,
+			"spoil":   spoil,
+			"term":    term,
+			"glob":    glob,
+			"until":   until,
+		},
+	})
+}
+
+// code runs skyhaul and checks its exit code: code 2 buffer ls
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	got := 0
+	err := ts.Exec("skyhaul", args[1:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got, err = exit.ExitCode(), nil
+	}
+	ts.Check(err)
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// term has systemd's signal sent to what runs in the background.
+func term(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+			ts.Check(err)
+		}
+	}
+}
+
+// appears waits until a file is there: appears ttyS7
+func appears(ts *testscript.TestScript, _ bool, args []string) {
+	for range 200 {
+		if _, err := os.Lstat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s never came", args[0])
+}
+
+// listens waits until somebody listens at an address: listens 127.0.0.1:502
+func listens(ts *testscript.TestScript, _ bool, args []string) {
+	for range 200 {
+		if conn, err := net.Dial("tcp", args[0]); err == nil {
+			ts.Check(conn.Close())
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	ts.Fatalf("nobody listens at %s", args[0])
+}
+
+// expand puts the script's variables into a file: expand skyhaul.toml
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// until runs skyhaul until what it prints matches: until 'state.*up' status
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	var out string
+	for range 200 {
+		<-time.After(100 * time.Millisecond)
+		ts.Exec("skyhaul", args[1:]...)
+		if out = ts.ReadFile("stdout"); want.MatchString(out) {
+			return
+		}
+	}
+	ts.Fatalf("%q never came; at last:\n%s", args[0], out)
+}
+
+// glob checks that a pattern matches files, or none: ! glob store/copy-*
+func glob(ts *testscript.TestScript, neg bool, args []string) {
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if (len(files) == 0) != neg {
+		ts.Fatalf("%s matches %q", args[0], files)
+	}
+}
+
+// spoil writes rubbish over a text wherever it stands in the files that match:
+// spoil buffer/*.sst LEVEL
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	spoilt := 0
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		ts.Check(err)
+		spoilt += bytes.Count(b, []byte(args[1]))
+		b = bytes.ReplaceAll(b, []byte(args[1]), bytes.Repeat([]byte{'?'}, len(args[1])))
+		ts.Check(os.WriteFile(name, b, 0o600))
+	}
+	if spoilt == 0 {
+		ts.Fatalf("%q is nowhere in %s", args[1], files)
+	}
+}
