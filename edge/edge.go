@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"skyhaul/bufferstore"
@@ -51,7 +52,8 @@ type Daemon struct {
 // line is a line or endpoint with its configuration.
 type line struct {
 	*bus.Line
-	config *config.Line
+	config  *config.Line
+	dialled atomic.Pointer[error] // how the last dial ended
 }
 
 // scanner is a scan group with the name of its line.

@@ -12,13 +12,28 @@ import (
 )
 
 func newLine(c *config.Line, log *slog.Logger) *line {
+	l := &line{config: c}
+	dial := dialEndpoint(c.Address)
+	if c.Serial != nil {
+		dial = openPort(*c.Serial)
+	}
 	o := c.Bus
 	o.Log = log.With("line", c.Name)
-	o.Dial = dialEndpoint(c.Address)
-	if c.Serial != nil {
-		o.Dial = openPort(*c.Serial)
+	o.Dial = func(ctx context.Context) (modbus.Conn, error) {
+		conn, err := dial(ctx)
+		l.dialled.Store(&err)
+		return conn, err
 	}
-	return &line{bus.New(o), c}
+	l.Line = bus.New(o)
+	return l
+}
+
+// lastError says why the line can't be opened; "" where it could or nobody tried.
+func (l *line) lastError() string {
+	if err := l.dialled.Load(); err != nil && *err != nil {
+		return (*err).Error()
+	}
+	return ""
 }
 
 func dialEndpoint(addr string) func(context.Context) (modbus.Conn, error) {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -97,10 +98,10 @@ func (l *line) status() status.Line {
 		out.Address = l.config.Serial.Device
 	}
 	if !st.Connected {
-		out.State = "not connected"
+		out.State, out.LastError = "not connected", l.lastError()
 	}
 	for _, u := range st.Units {
-		if u.Down {
+		if u.Down || !st.Connected {
 			out.UnitsDown++
 		} else {
 			out.UnitsUp++
@@ -169,7 +170,7 @@ func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []s
 	}
 	for _, l := range s.Lines {
 		if l.State != "up" {
-			say("Line %s is not connected: check %s.", l.Name, l.Address)
+			say("Line %s is not connected: %s.", l.Name, cmp.Or(l.LastError, "check "+l.Address))
 		} else if l.UnitsDown > 0 {
 			say("On line %s %d of %d units do not answer.", l.Name, l.UnitsDown, l.UnitsDown+l.UnitsUp)
 		}
