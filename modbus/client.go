@@ -97,8 +97,8 @@ func (c *Client) Counters() Counters { return c.counters }
 
 // Do sends req to unit and returns its answer. The timeout is the silence
 // allowed from the request's last byte to the answer's first; an answer that
-// has begun may pause for a moment only. With a separator Do takes two
-// exchanges. A broadcast (unit 0, but not on TCP) is a write and returns at
+// has begun may pause for a moment only. Separators, which are rare, add up to
+// three exchanges. A broadcast (unit 0, but not on TCP) is a write and returns at
 // once; the next request waits until the timeout has passed, so that the units
 // can act. When ctx ends Do returns its cause.
 func (c *Client) Do(ctx context.Context, unit UnitID, req PDU, timeout time.Duration) (Answer, error) {

@@ -20,6 +20,7 @@ import (
 const timeout = 300 * time.Millisecond
 
 // log is what a unit heard, frame by frame.
+
 type log struct {
 	mu    sync.Mutex
 	seen  []modbus.PDU
@@ -40,7 +41,9 @@ func (l *log) requests() []modbus.PDU {
 }
 
 // attach lets a unit answer on the far end of a new line and returns a client
+
 // on the near end and what the unit hears.
+
 func attach(t *testing.T, f modbus.Framing, fault func(n int, req, resp []byte) []piece) (*modbus.Client, *log) {
 	near, far := cable()
 	l := &log{}
@@ -58,6 +61,7 @@ func attach(t *testing.T, f modbus.Framing, fault func(n int, req, resp []byte) 
 }
 
 // prompt is a faultless unit.
+
 func prompt(_ int, _, resp []byte) []piece { return promptly(resp) }
 
 func do(t *testing.T, c *modbus.Client, req modbus.PDU) (modbus.Answer, error) {
@@ -81,186 +85,19 @@ func mustFail(t *testing.T, c *modbus.Client, req modbus.PDU, want error) {
 	}
 }
 
-func TestAfterATimeoutAShorterReadComesFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, heard := attach(t, modbus.RTU, func(n int, _, resp []byte) []piece {
-			if n == 2 {
-				return nil
-			}
-			return promptly(resp)
-		})
-		req := read(t, modbus.FuncReadHoldingRegisters, 100, 10)
-		mustDo(t, c, req)
-		mustFail(t, c, req, modbus.ErrTimeout)
-		mustDo(t, c, req)
-		mustDo(t, c, req)
-		want := []modbus.PDU{req, req, read(t, modbus.FuncReadHoldingRegisters, 100, 1), req, req}
-		if diff := cmp.Diff(want, heard.requests()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func TestSeparatorNeverPassesTheLastAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, heard := attach(t, modbus.RTU, func(n int, _, resp []byte) []piece {
-			if n == 1 {
-				return nil
-			}
-			return promptly(resp)
-		})
-		req := read(t, modbus.FuncReadHoldingRegisters, 65535, 1)
-		mustFail(t, c, req, modbus.ErrTimeout)
-		mustDo(t, c, req)
-		if got, want := heard.requests()[1], read(t, modbus.FuncReadHoldingRegisters, 65534, 2); !bytes.Equal(got, want) {
-			t.Errorf("separator % X, want % X", got, want)
-		}
-	})
-}
-
 // A unit may know no more than one request and be silent about all others.
-func TestNoSeparatorLocksAUnitOut(t *testing.T) {
-	one := read(t, modbus.FuncReadHoldingRegisters, 5, 1)
-	tests := []struct {
-		name  string
-		knows []modbus.PDU
-		soon  int // polls until it is heard again, of which there is one a minute
-	}{
-		{"the register behind", []modbus.PDU{read(t, modbus.FuncReadHoldingRegisters, 5, 2)}, 1},
-		{"the other function", []modbus.PDU{read(t, modbus.FuncReadInputRegisters, 5, 1)}, 2},
-		{"the register before", []modbus.PDU{read(t, modbus.FuncReadHoldingRegisters, 4, 2)}, 3},
-		{"nothing else", nil, 21},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, _ := attach(t, modbus.RTU, func(n int, req, resp []byte) []piece {
-					known := func(p modbus.PDU) bool { return bytes.Equal(p, pduOf(req)) }
-					if n == 1 || !known(one) && !slices.ContainsFunc(tt.knows, known) {
-						return nil
-					}
-					return promptly(resp)
-				})
-				mustFail(t, c, one, modbus.ErrTimeout)
-				for range tt.soon - 1 {
-					time.Sleep(time.Minute)
-					mustFail(t, c, one, modbus.ErrTimeout)
-				}
-				time.Sleep(time.Minute)
-				mustDo(t, c, one)
-			})
-		})
-	}
-}
 
 // Its late answers show that it is there, however rarely it is asked.
-func TestUnitThatAnswersLateStaysOwing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var held []byte
-		c, _ := attach(t, modbus.RTU, func(_ int, _, resp []byte) []piece {
-			late := held
-			held = resp
-			return promptly(late)
-		})
-		for range 20 {
-			mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrTimeout)
-			time.Sleep(6 * time.Minute)
-		}
-	})
-}
 
 // A link that was down may deliver all that was sent into it.
-func TestAnswersOfALongOutageAreLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var queue []byte
-		began := time.Now()
-		outage := func(_ int, _, resp []byte) []piece {
-			queue = append(queue, resp...)
-			if time.Since(began) < 16*time.Minute {
-				return nil
-			}
-			all := queue
-			queue = nil
-			return promptly(all)
-		}
-		requests := []modbus.PDU{read(t, modbus.FuncReadHoldingRegisters, 0, 1), read(t, modbus.FuncReadHoldingRegisters, 0, 2)}
-		got, c, _ := poll(t, modbus.RTUOverTCP, &counting{fault: outage}, 4000, requests...)
-		if got.wrong > 0 || got.ok < 100 {
-			t.Errorf("%+v\n%+v", got, c)
-		}
-	})
-}
-
-func TestReconnectedClientKnowsWhatIsOwed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var held []byte
-		u := &counting{fault: func(_ int, _, resp []byte) []piece {
-			late := held
-			held = resp
-			return promptly(late)
-		}}
-		req := read(t, modbus.FuncReadHoldingRegisters, 100, 10)
-		c := modbus.NewClient(nil, modbus.RTUOverTCP, slow)
-		for range 5 {
-			near, far := cable()
-			var unit sync.WaitGroup
-			unit.Go(func() { u.run(far) })
-			c.Reconnect(near)
-			mustFail(t, c, req, modbus.ErrTimeout)
-			near.Close()
-			unit.Wait()
-			mustFail(t, c, req, modbus.ErrConn)
-		}
-	})
-}
 
 // A unit that answers only with exceptions must neither be locked out nor asked
+
 // twice for ever.
-func TestUnitThatDeclinesIsHeardAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, heard := attach(t, modbus.RTU, func(n int, req, _ []byte) []piece {
-			if n == 1 {
-				return nil
-			}
-			return promptly(seal([]byte{1, req[1] | 0x80, 4}))
-		})
-		req := read(t, modbus.FuncReadHoldingRegisters, 100, 10)
-		mustFail(t, c, req, modbus.ErrTimeout)
-		for range 4 {
-			mustFail(t, c, req, modbus.ServerDeviceFailure)
-		}
-		want := []modbus.PDU{
-			req,
-			read(t, modbus.FuncReadHoldingRegisters, 100, 1), req, // its exception may be the first one's
-			read(t, modbus.FuncReadInputRegisters, 100, 1), req, // this one's can't
-			req,
-			req,
-		}
-		if diff := cmp.Diff(want, heard.requests()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
 
 // A C library answers an illegal value with its exception half a second late,
+
 // which other clients take for the answer to the next request.
-func TestLateExceptionIsNotForTheNextRequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := attach(t, modbus.RTU, func(n int, req, resp []byte) []piece {
-			if n == 1 {
-				return []piece{{500 * time.Millisecond, seal([]byte{1, req[1] | 0x80, 3})}}
-			}
-			return promptly(resp)
-		})
-		mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrTimeout)
-		if a, err := do(t, c, read(t, modbus.FuncReadInputRegisters, 100, 10)); err != nil {
-			t.Errorf("% X, %v", []byte(a.PDU), err)
-		}
-		if got := c.Counters().LateBytes; got != 5 {
-			t.Errorf("%d late bytes, want 5", got)
-		}
-	})
-}
 
 func TestExceptionIsAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -290,103 +127,10 @@ func TestExceptionWithoutCodeIsDamage(t *testing.T) {
 }
 
 // The answer to a write of one item is a copy of the request, as an echo is.
-func TestEchoIsNoConfirmation(t *testing.T) {
-	write := modbus.WriteRegister(7, 42)
-	echo := func(req []byte) piece { return piece{0, bytes.Clone(req)} }
-	tests := []struct {
-		name  string
-		fault func(n int, req, resp []byte) []piece
-		want  error
-	}{
-		{"echo, unit obeys", func(_ int, req, resp []byte) []piece {
-			return []piece{echo(req), {time.Millisecond, resp}}
-		}, nil},
-		{"echo, unit is gone", func(_ int, req, _ []byte) []piece {
-			return []piece{echo(req)}
-		}, modbus.ErrTimeout},
-		{"echo, unit only reads", func(_ int, req, resp []byte) []piece {
-			if req[1] > 4 {
-				return []piece{echo(req)}
-			}
-			return []piece{echo(req), {time.Millisecond, resp}}
-		}, modbus.ErrTimeout},
-		{"first echo damaged, unit only reads", func(n int, req, resp []byte) []piece {
-			heard := echo(req)
-			if n == 1 {
-				heard.bytes[6] ^= 1
-			}
-			if req[1] > 4 {
-				return []piece{heard}
-			}
-			return []piece{heard, {time.Millisecond, resp}}
-		}, modbus.ErrTimeout},
-		{"no echo, unit obeys", prompt, nil},
-		{"no echo, unit declines to read", func(_ int, req, resp []byte) []piece {
-			if req[1] == 3 {
-				return promptly(seal([]byte{1, 0x83, 1}))
-			}
-			return promptly(resp)
-		}, nil},
-		{"silence", func(int, []byte, []byte) []piece { return nil }, modbus.ErrTimeout},
-		{"answers are always behind noise, unit obeys", func(_ int, _, resp []byte) []piece {
-			return promptly(append([]byte{0xFF}, resp...))
-		}, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, heard := attach(t, modbus.RTU, tt.fault)
-				for range 3 {
-					if _, err := do(t, c, write); !errors.Is(err, tt.want) {
-						t.Errorf("got %v, want %v", err, tt.want)
-					}
-				}
-				if first := heard.requests()[0]; first.Function() != modbus.FuncReadHoldingRegisters {
-					t.Errorf("% X was sent before it was known whether the line echoes", first)
-				}
-			})
-		})
-	}
-}
 
 // In this request and this unit the first 7 bytes of the echo are a valid
-// answer themselves.
-func TestBeginOfAnEchoIsNoAnswer(t *testing.T) {
-	req, unit := prefixAnswer(t)
-	synctest.Test(t, func(t *testing.T) {
-		near, far := cable()
-		defer near.Close()
-		c := modbus.NewClient(near, modbus.RTU, slow)
-		var adapter sync.WaitGroup
-		defer adapter.Wait()
-		adapter.Go(func() {
-			buf := make([]byte, 64)
-			n, _ := far.Read(buf)
-			far.Write(buf[:n-1])
-			time.Sleep(10 * time.Millisecond)
-			far.Write(buf[n-1 : n])
-		})
-		if a, err := c.Do(t.Context(), unit, req, timeout); !errors.Is(err, modbus.ErrTimeout) {
-			t.Errorf("% X, %v", []byte(a.PDU), err)
-		}
-	})
-}
 
-func prefixAnswer(t *testing.T) (modbus.PDU, modbus.UnitID) {
-	for fc := modbus.FuncReadHoldingRegisters; fc <= modbus.FuncReadInputRegisters; fc++ {
-		for unit := 1; unit <= 247; unit++ {
-			for addr := 0x0200; addr < 0x0300; addr++ {
-				req := read(t, fc, uint16(addr), 1)
-				frame := seal(append([]byte{byte(unit)}, req...))
-				if bytes.Equal(seal(frame[:5]), frame[:7]) {
-					return req, modbus.UnitID(unit)
-				}
-			}
-		}
-	}
-	t.Skip("there is none")
-	return nil, 0
-}
+// answer themselves.
 
 func TestBroadcastHoldsTheLineUntilUnitsHaveActed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -510,31 +254,6 @@ func TestBabblingLineHoldsNobodyForEver(t *testing.T) {
 }
 
 // Else the next request would collide with it.
-func TestLateAnswerIsHeardOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var ended time.Time
-		c, heard := attach(t, modbus.RTU, func(n int, _, resp []byte) (p []piece) {
-			if n > 1 {
-				return promptly(resp)
-			}
-			p = append(p, piece{timeout + slow.Wire(8) + 5*time.Millisecond, nil})
-			for _, b := range resp {
-				p = append(p, piece{16 * time.Millisecond, []byte{b}})
-			}
-			ended = time.Now().Add(p[0].after + time.Duration(len(resp))*16*time.Millisecond)
-			return p
-		})
-		mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrTimeout)
-		time.Sleep(50 * time.Millisecond) // it has begun
-		mustDo(t, c, read(t, modbus.FuncReadInputRegisters, 100, 10))
-		if sent := heard.times[1]; sent.Before(ended) {
-			t.Errorf("request sent %v before the end of a late answer", ended.Sub(sent))
-		}
-		if got := c.Counters().LateBytes; got != 25 {
-			t.Errorf("%d late bytes, want 25", got)
-		}
-	})
-}
 
 func TestContextEndsAnExchangeAndItsAnswerIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -641,140 +360,9 @@ func TestCountersTellWhatHappened(t *testing.T) {
 	}
 }
 
-func TestLateAnswerIsCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var late []byte
-		c, _ := attach(t, modbus.RTU, func(n int, _, resp []byte) []piece {
-			if n == 1 {
-				late = resp
-				return nil
-			}
-			before := late
-			late = nil
-			return promptly(append(before, resp...))
-		})
-		req := read(t, modbus.FuncReadHoldingRegisters, 100, 10)
-		mustFail(t, c, req, modbus.ErrTimeout)
-		mustDo(t, c, req)
-		want := modbus.Counters{Requests: 3, OK: 2, Timeouts: 1, Separators: 1, LateBytes: 25}
-		if diff := cmp.Diff(want, c.Counters()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
 // A unit at the far end of a stream of Modbus/TCP, driven by a function.
-func attachTCP(t *testing.T, answer func(n int, frame []byte) []piece) *modbus.Client {
-	near, far := net.Pipe()
-	var unit sync.WaitGroup
-	unit.Go(func() {
-		buf := make([]byte, 300)
-		for n := 1; ; n++ {
-			k, err := far.Read(buf)
-			if err != nil {
-				return
-			}
-			for _, p := range answer(n, buf[:k]) {
-				time.Sleep(p.after)
-				far.Write(p.bytes)
-			}
-		}
-	})
-	t.Cleanup(func() {
-		near.Close()
-		unit.Wait()
-	})
-	return modbus.NewClient(near, modbus.TCP, modbus.LineTiming{})
-}
 
 // answerTCP answers a read of one register with value.
-func answerTCP(frame []byte, value byte) []byte {
-	return []byte{frame[0], frame[1], 0, 0, 0, 5, frame[6], frame[7], 2, 0, value}
-}
-
-func TestTransactionIDTellsLateAnswers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var held []byte
-		c := attachTCP(t, func(n int, frame []byte) []piece {
-			late := held
-			held = answerTCP(frame, byte(n))
-			switch n {
-			case 1:
-				return nil
-			case 2: // both in one segment
-				return []piece{{0, append(late, held...)}}
-			}
-			return []piece{{0, held[:3]}, {100 * time.Millisecond, held[3:8]}, {100 * time.Millisecond, held[8:]}}
-		})
-		req := read(t, modbus.FuncReadHoldingRegisters, 100, 1)
-		mustFail(t, c, req, modbus.ErrTimeout)
-		for n := byte(2); n <= 4; n++ {
-			if a := mustDo(t, c, req); a.PDU[3] != n {
-				t.Errorf("request %d got the answer to %d", n, a.PDU[3])
-			}
-		}
-		want := modbus.Counters{Requests: 4, OK: 3, Timeouts: 1, LateBytes: 11}
-		if diff := cmp.Diff(want, c.Counters()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func TestWrongAnswerOnTCPIsRefused(t *testing.T) {
-	tests := []struct {
-		name  string
-		spoil func(resp []byte) []byte
-		want  error
-	}{
-		{"transaction", func(b []byte) []byte { b[1]++; return b }, modbus.ErrTimeout},
-		{"unit", func(b []byte) []byte { b[6]++; return b }, modbus.ErrDamaged},
-		{"function", func(b []byte) []byte { b[7]++; return b }, modbus.ErrDamaged},
-		{"count", func(b []byte) []byte { b[8]++; return b }, modbus.ErrDamaged},
-		{"length", func(b []byte) []byte { b[5]++; return append(b, 0) }, modbus.ErrDamaged},
-		{"exception of another function", func(b []byte) []byte { return append(b[:5], 3, b[6], 0x84, 2) }, modbus.ErrDamaged},
-		{"exception", func(b []byte) []byte { return append(b[:5], 3, b[6], 0x83, 2) }, modbus.IllegalDataAddress},
-		{"cut", func(b []byte) []byte { return b[:9] }, modbus.ErrTimeout},
-		{"protocol", func(b []byte) []byte { b[3]++; return b }, modbus.ErrConn},
-		{"no PDU", func(b []byte) []byte { b[5] = 1; return b }, modbus.ErrConn},
-		{"too long", func(b []byte) []byte { b[5] = 255; return b }, modbus.ErrConn},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := attachTCP(t, func(_ int, frame []byte) []piece {
-					return []piece{{0, tt.spoil(answerTCP(frame, 1))}}
-				})
-				mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 1), tt.want)
-			})
-		})
-	}
-}
-
-func TestStreamOutOfStepIsNotUsedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		c := attachTCP(t, func(n int, frame []byte) []piece {
-			asked = n
-			return []piece{{0, []byte("no Modbus")}}
-		})
-		for range 3 {
-			mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 1), modbus.ErrConn)
-		}
-		if asked != 1 {
-			t.Errorf("asked %d times", asked)
-		}
-	})
-}
-
-func TestUnit0IsNoBroadcastOnTCP(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := attachTCP(t, func(_ int, frame []byte) []piece { return []piece{{0, answerTCP(frame, 7)}} })
-		a, err := c.Do(t.Context(), 0, read(t, modbus.FuncReadHoldingRegisters, 100, 1), timeout)
-		if err != nil || a.PDU[3] != 7 {
-			t.Errorf("% X, %v", []byte(a.PDU), err)
-		}
-	})
-}
 
 func TestHangUpIsToldWithItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -18,9 +18,10 @@ const (
 	streamPause = 250 * time.Millisecond
 	// hush is the silence before the first request on a connection.
 	hush = 50 * time.Millisecond
-	// glance is a wait that only fetches what has already arrived.
+	// glance is a wait that only fetches what has already arrived, lastGlance one
+	// before an answer is given up.
 	glance     = 200 * time.Microsecond
-	lastGlance = 2 * time.Millisecond // the same before an answer is given up
+	lastGlance = 2 * time.Millisecond
 	// strayBytes is how many bytes a transceiver may make up when it is switched;
 	// more are what is left of an answer.
 	strayBytes = 2
