@@ -141,7 +141,10 @@ func TestWhatTheSiteTakesForDurableAndIsMissingIsWanted(t *testing.T) {
 
 func TestNumbersBeforeAnUnknownParentAreWantedToo(t *testing.T) {
 	var m hub.Marks
-	holding(t, &m, 3, 2, 201, 201, 210).Acked = 205
+	e := holding(t, &m, 3, 2, 201, 201, 210)
+	e.Acked = 199 // the site sees for itself that its parent is not known
+	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 210})
+	e.Acked = 205
 	checkAck(t, &m, batch.LaneAck{Epoch: epoch(3), Floor: 210, Wanted: ranges(200, 200)})
 	holding(t, &m, 2, 1, 101, 111, 200)
 	checkAck(

@@ -73,13 +73,13 @@ func (t *tree) wanted(e *EpochMarks) []batch.Range {
 	var wanted []batch.Range
 	for last := e.Acked; last > 0; {
 		missing := e.Missing(e.First, last)
-		last = min(last, e.First-1)
 		p := t.parent(e)
-		if p == nil && e.Parent != (bufferstore.Epoch{}) && last > 0 {
+		if p == nil && e.Parent != (bufferstore.Epoch{}) && last >= e.First-1 {
 			// The last number of the unknown parent brings its opening, and with
 			// that what it lacks. To ask for all from 1 on would bring what is here.
-			missing = slices.Insert(missing, 0, batch.Range{First: last, Last: last})
+			missing = slices.Insert(missing, 0, batch.Range{First: e.First - 1, Last: e.First - 1})
 		}
+		last = min(last, e.First-1)
 		wanted = append(missing, wanted...)
 		if p == nil {
 			break
