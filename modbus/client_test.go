@@ -19,8 +19,6 @@ import (
 
 const timeout = 300 * time.Millisecond
 
-// log is what a unit heard, frame by frame.
-
 type log struct {
 	mu    sync.Mutex
 	seen  []modbus.PDU
@@ -40,10 +38,6 @@ func (l *log) requests() []modbus.PDU {
 	return slices.Clone(l.seen)
 }
 
-// attach lets a unit answer on the far end of a new line and returns a client
-
-// on the near end and what the unit hears.
-
 func attach(t *testing.T, f modbus.Framing, fault func(n int, req, resp []byte) []piece) (*modbus.Client, *log) {
 	near, far := cable()
 	l := &log{}
@@ -59,8 +53,6 @@ func attach(t *testing.T, f modbus.Framing, fault func(n int, req, resp []byte) 
 	})
 	return modbus.NewClient(near, f, slow), l
 }
-
-// prompt is a faultless unit.
 
 func prompt(_ int, _, resp []byte) []piece { return promptly(resp) }
 
@@ -84,20 +76,6 @@ func mustFail(t *testing.T, c *modbus.Client, req modbus.PDU, want error) {
 		t.Fatalf("% X: % X, %v, want %v", []byte(req), []byte(a.PDU), err, want)
 	}
 }
-
-// A unit may know no more than one request and be silent about all others.
-
-// Its late answers show that it is there, however rarely it is asked.
-
-// A link that was down may deliver all that was sent into it.
-
-// A unit that answers only with exceptions must neither be locked out nor asked
-
-// twice for ever.
-
-// A C library answers an illegal value with its exception half a second late,
-
-// which other clients take for the answer to the next request.
 
 func TestExceptionIsAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -125,12 +103,6 @@ func TestExceptionWithoutCodeIsDamage(t *testing.T) {
 		mustFail(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10), modbus.ErrDamaged)
 	})
 }
-
-// The answer to a write of one item is a copy of the request, as an echo is.
-
-// In this request and this unit the first 7 bytes of the echo are a valid
-
-// answer themselves.
 
 func TestBroadcastHoldsTheLineUntilUnitsHaveActed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -253,8 +225,6 @@ func TestBabblingLineHoldsNobodyForEver(t *testing.T) {
 	}
 }
 
-// Else the next request would collide with it.
-
 func TestContextEndsAnExchangeAndItsAnswerIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, heard := attach(t, modbus.RTU, func(n int, _, resp []byte) []piece {
@@ -359,10 +329,6 @@ func TestCountersTellWhatHappened(t *testing.T) {
 		})
 	}
 }
-
-// A unit at the far end of a stream of Modbus/TCP, driven by a function.
-
-// answerTCP answers a read of one register with value.
 
 func TestHangUpIsToldWithItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
