@@ -19,6 +19,7 @@ import (
 
 const timeout = 300 * time.Millisecond
 
+// log is what a unit heard, frame by frame.
 type log struct {
 	mu    sync.Mutex
 	seen  []modbus.PDU
@@ -38,6 +39,8 @@ func (l *log) requests() []modbus.PDU {
 	return slices.Clone(l.seen)
 }
 
+// attach lets a unit answer on the far end of a new line and returns a client
+// on the near end and what the unit hears.
 func attach(t *testing.T, f modbus.Framing, fault func(n int, req, resp []byte) []piece) (*modbus.Client, *log) {
 	near, far := cable()
 	l := &log{}
@@ -54,6 +57,7 @@ func attach(t *testing.T, f modbus.Framing, fault func(n int, req, resp []byte) 
 	return modbus.NewClient(near, f, slow), l
 }
 
+// prompt is a faultless unit.
 func prompt(_ int, _, resp []byte) []piece { return promptly(resp) }
 
 func do(t *testing.T, c *modbus.Client, req modbus.PDU) (modbus.Answer, error) {

@@ -11,6 +11,7 @@ import (
 	"skyhaul/modbus"
 )
 
+// The answer to a write of one item is a copy of the request, as an echo is.
 func TestEchoIsNoConfirmation(t *testing.T) {
 	write := modbus.WriteRegister(7, 42)
 	echo := func(req []byte) piece { return piece{0, bytes.Clone(req)} }
@@ -70,6 +71,8 @@ func TestEchoIsNoConfirmation(t *testing.T) {
 	}
 }
 
+// In this request and this unit the first 7 bytes of the echo are a valid
+// answer themselves.
 func TestBeginOfAnEchoIsNoAnswer(t *testing.T) {
 	req, unit := prefixAnswer(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -50,6 +50,7 @@ func TestSeparatorNeverPassesTheLastAddress(t *testing.T) {
 	})
 }
 
+// A unit may know no more than one request and be silent about all others.
 func TestNoSeparatorLocksAUnitOut(t *testing.T) {
 	one := read(t, modbus.FuncReadHoldingRegisters, 5, 1)
 	tests := []struct {
@@ -84,6 +85,7 @@ func TestNoSeparatorLocksAUnitOut(t *testing.T) {
 	}
 }
 
+// Its late answers show that it is there, however rarely it is asked.
 func TestUnitThatAnswersLateStaysOwing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var held []byte
@@ -99,6 +101,7 @@ func TestUnitThatAnswersLateStaysOwing(t *testing.T) {
 	})
 }
 
+// A link that was down may deliver all that was sent into it.
 func TestAnswersOfALongOutageAreLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queue []byte
@@ -143,6 +146,8 @@ func TestReconnectedClientKnowsWhatIsOwed(t *testing.T) {
 	})
 }
 
+// A unit that answers only with exceptions must neither be locked out nor asked
+// twice for ever.
 func TestUnitThatDeclinesIsHeardAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, heard := attach(t, modbus.RTU, func(n int, req, _ []byte) []piece {
@@ -169,6 +174,8 @@ func TestUnitThatDeclinesIsHeardAgain(t *testing.T) {
 	})
 }
 
+// A C library answers an illegal value with its exception half a second late,
+// which other clients take for the answer to the next request.
 func TestLateExceptionIsNotForTheNextRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := attach(t, modbus.RTU, func(n int, req, resp []byte) []piece {
@@ -187,6 +194,7 @@ func TestLateExceptionIsNotForTheNextRequest(t *testing.T) {
 	})
 }
 
+// Else the next request would collide with it.
 func TestLateAnswerIsHeardOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended time.Time

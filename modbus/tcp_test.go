@@ -12,6 +12,7 @@ import (
 	"skyhaul/modbus"
 )
 
+// attachTCP puts a unit that a function drives at the far end of a stream.
 func attachTCP(t *testing.T, answer func(n int, frame []byte) []piece) *modbus.Client {
 	near, far := net.Pipe()
 	var unit sync.WaitGroup
@@ -35,6 +36,7 @@ func attachTCP(t *testing.T, answer func(n int, frame []byte) []piece) *modbus.C
 	return modbus.NewClient(near, modbus.TCP, modbus.LineTiming{})
 }
 
+// answerTCP answers a read of one register with value.
 func answerTCP(frame []byte, value byte) []byte {
 	return []byte{frame[0], frame[1], 0, 0, 0, 5, frame[6], frame[7], 2, 0, value}
 }
