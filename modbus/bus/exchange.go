@@ -28,7 +28,7 @@ func (l *Line) exchange(ctx context.Context, client *modbus.Client, r *request) 
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.present = client.Counters()
+	l.wire = client.Counters()
 	l.busy += now.Sub(began)
 	r.unit.free = now.Add(l.o.Gap[r.unit.id])
 	r.count(err)

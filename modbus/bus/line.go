@@ -54,8 +54,7 @@ type Line struct {
 	began     time.Time
 	opened    int
 	busy      time.Duration
-	past      modbus.Counters // of connections before this one
-	present   modbus.Counters
+	wire      modbus.Counters
 }
 
 // New returns a line that [Line.Run] serves.
@@ -120,21 +119,22 @@ func (l *Line) Run(ctx context.Context) error {
 	l.mu.Lock()
 	l.began = time.Now()
 	l.mu.Unlock()
+	// One client for all connections: units may still owe answers from before.
+	client := modbus.NewClient(nil, l.o.Framing, l.o.Timing)
 	for {
 		conn := l.connect(ctx)
 		if conn == nil {
 			l.down()
 			return nil
 		}
-		l.serve(ctx, conn)
+		client.Reconnect(conn)
+		l.serve(ctx, client)
 		conn.Close()
 	}
 }
 
 // serve sends what is queued until the connection is lost or ctx ends.
-func (l *Line) serve(ctx context.Context, conn modbus.Conn) {
-	client := modbus.NewClient(conn, l.o.Framing, l.o.Timing)
-	defer l.foldCounters()
+func (l *Line) serve(ctx context.Context, client *modbus.Client) {
 	for ctx.Err() == nil {
 		r, wait := l.next(time.Now())
 		if r == nil {

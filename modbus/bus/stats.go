@@ -40,7 +40,7 @@ type UnitStats struct {
 func (l *Line) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Stats{Connected: l.connected, Since: l.since, Opened: l.opened, Wire: sum(l.past, l.present)}
+	s := Stats{Connected: l.connected, Since: l.since, Opened: l.opened, Wire: l.wire}
 	if running := time.Since(l.began); !l.began.IsZero() && running > 0 {
 		s.Busy = float64(l.busy) / float64(running)
 	}
@@ -51,27 +51,4 @@ func (l *Line) Stats() Stats {
 	}
 	slices.SortFunc(s.Units, func(a, b UnitStats) int { return cmp.Compare(a.Unit, b.Unit) })
 	return s
-}
-
-// foldCounters ends the counts of one connection.
-func (l *Line) foldCounters() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.past, l.present = sum(l.past, l.present), modbus.Counters{}
-}
-
-func sum(a, b modbus.Counters) modbus.Counters {
-	return modbus.Counters{
-		Requests:    a.Requests + b.Requests,
-		OK:          a.OK + b.OK,
-		Timeouts:    a.Timeouts + b.Timeouts,
-		Damaged:     a.Damaged + b.Damaged,
-		Separators:  a.Separators + b.Separators,
-		CRC:         a.CRC + b.CRC,
-		ForeignUnit: a.ForeignUnit + b.ForeignUnit,
-		WrongShape:  a.WrongShape + b.WrongShape,
-		LateBytes:   a.LateBytes + b.LateBytes,
-		EchoBytes:   a.EchoBytes + b.EchoBytes,
-		NoiseBytes:  a.NoiseBytes + b.NoiseBytes,
-	}
 }
