@@ -193,7 +193,9 @@ func (c *chain) startBroker() *process {
 	return p
 }
 
-func (c *chain) startHub() *process { return c.start("skyhub", "run", "--config", c.path("skyhub.toml")) }
+func (c *chain) startHub() *process {
+	return c.start("skyhub", "run", "--config", c.path("skyhub.toml"))
+}
 
 func (c *chain) startSite() *process {
 	return c.start("skyhaul", "run", "--config", c.path("skyhaul.toml"))
