@@ -200,10 +200,10 @@ func (w *world) judge() {
 			wrong++
 		}
 	}
-	w.t.Logf("%d durable, %d stored, %d missing, %d wrong, %d doubled, %d declared lost; %v",
-		len(w.truth), len(w.sink.rows), missing, wrong, w.sink.doubled, w.sink.lost, w.sums)
-	if missing+wrong+w.sink.doubled+w.sink.lost+len(w.sink.reject) > 0 {
-		w.t.Errorf("%d missing, %d wrong, %d doubled, %d declared lost, rejected %v", missing, wrong, w.sink.doubled, w.sink.lost, w.sink.reject)
+	w.t.Logf("%d durable, %d stored, %d missing, %d wrong, %d doubled, %d gaps; %v",
+		len(w.truth), len(w.sink.rows), missing, wrong, w.sink.doubled, len(w.sink.lost), w.sums)
+	if missing+wrong+w.sink.doubled+len(w.sink.lost)+len(w.sink.reject) > 0 {
+		w.t.Errorf("%d missing, %d wrong, %d doubled, gaps %v, rejected %v", missing, wrong, w.sink.doubled, w.sink.lost, w.sink.reject)
 	}
 }
 

@@ -35,7 +35,7 @@ type sink struct {
 	rows    map[name]string
 	schemas map[point.SchemaID]*point.Schema
 	doubled int
-	lost    int // declared
+	lost    []bufferstore.Record // declared
 	reject  []hub.Rejected
 }
 
@@ -60,7 +60,7 @@ func (s *sink) Store(_ context.Context, _ string, b *batch.Batch) (hub.Marks, er
 			s.doubled++
 		}
 		if r.Lost != bufferstore.Kept {
-			s.lost += int(r.Last - r.First + 1)
+			s.lost = append(s.lost, r)
 			continue
 		}
 		s.rows[n] = string(r.Data)
