@@ -1,6 +1,8 @@
 package mqtt_test
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,7 +41,9 @@ func TestIdleSessionPingsOncePerKeepAlive(t *testing.T) {
 
 func TestSessionWithoutKeepAliveIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, p := start(t, mqtt.Options{}, nothing, connackOK)
+		_, p := start(t, mqtt.Options{Subscribe: []string{"a"}}, nothing, connackOK)
+		p.expect(packets.Subscribe)
+		p.send("90 04 8000 00 01")
 		time.Sleep(24 * time.Hour)
 		p.quiet()
 		p.stop()
@@ -99,10 +103,18 @@ func TestSilentBrokerIsGivenUp(t *testing.T) {
 			}
 		})
 	})
+	t.Run("however often pinged", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, p := start(t, mqtt.Options{KeepAlive: 10 * time.Second}, nothing, connackOK)
+			if got := dies(t, p, "broker silent"); got != 40*time.Second {
+				t.Errorf("after %v, want 40 s", got)
+			}
+		})
+	})
 	t.Run("after PUBLISH", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, p := start(t, mqtt.Options{}, nothing, connackOK)
-			time.Sleep(time.Hour + 7*time.Second)
+			time.Sleep(time.Hour + 47*time.Second)
 			payload := make([]byte, 480*60) // a minute at half of 9.6 kbit/s
 			if err := s.Send(t.Context(), "up", payload, func(error) {}); err != nil {
 				t.Fatal(err)
@@ -163,16 +175,29 @@ func TestSlowLinkIsNoDeadLink(t *testing.T) {
 	})
 }
 
+// A broker that talks but doesn't listen is as dead as a silent one.
 func TestWriteThatDoesNotProceedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, p := start(t, mqtt.Options{KeepAlive: time.Minute}, nothing, connackOK)
+		s, p := start(t, mqtt.Options{}, nothing, connackOK)
+		if err := s.Send(t.Context(), "up", make([]byte, 480), func(error) {}); err != nil {
+			t.Fatal(err)
+		}
 		begin := time.Now()
-		if err := <-p.result; err == nil || !strings.Contains(err.Error(), "timeout") && !strings.Contains(err.Error(), "silent") {
-			t.Errorf("Run: %v", err)
+		go func() {
+			for {
+				if _, err := p.conn.Write(unhex("30 04 0001 61 00")); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}()
+		if err := <-p.result; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Run: %v, want a write that timed out", err)
 		}
-		if got := time.Since(begin); got > 95*time.Second {
-			t.Errorf("after %v, want 90 s", got)
+		if got := time.Since(begin).Round(time.Second); got > 38*time.Second {
+			t.Errorf("after %v, want 31 s and a farewell", got)
 		}
+		time.Sleep(time.Minute)
 	})
 }
 

@@ -17,9 +17,6 @@ const (
 	BadCredentials    Reason = 0x86
 	NotAuthorized     Reason = 0x87
 	ServerUnavailable Reason = 0x88
-	ServerBusy        Reason = 0x89
-	SessionTakenOver  Reason = 0x8e // another client connected with our id
-	QuotaExceeded     Reason = 0x97
 
 	unspecified          Reason = 0x80 // the first that is a failure
 	malformedPacket      Reason = 0x81

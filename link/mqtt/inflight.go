@@ -12,14 +12,14 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// Packet ids. SUBSCRIBE has one of its own. PUBLISH begins in the upper half,
-// away from the broker's ids, which count up from 1: mochi v2.7.9 keeps both
-// directions in one table and forgets an unacknowledged delivery when a PUBLISH
-// with its id arrives, as the first write of a kept session might.
+// Packet ids. SUBSCRIBE has one of its own. We begin in the upper half, away from
+// the broker's ids, which count up from 1: mochi v2.7.9 keeps both directions in
+// one table. There a PUBLISH of ours makes it forget an unacknowledged delivery
+// of the same id, and a SUBSCRIBE is refused, as the first write of a kept
+// session would be.
 const (
-	subscribeID = 1
-	firstID     = 0x8001
-	maxInFlight = 65534 // ids but SUBSCRIBE's
+	subscribeID = 0x8000
+	maxInFlight = 65534 // all other ids
 )
 
 // maxPacket is the greatest packet there can be: a type, four bytes of length
@@ -71,7 +71,7 @@ func newOutbox(opt Options) *outbox {
 		wake:    make(chan struct{}, 1),
 		limits:  *opt.Limits,
 		flights: make(map[uint16]flight),
-		lastID:  firstID - 1,
+		lastID:  subscribeID,
 	}
 	if opt.Birth != nil {
 		o.reserved = 1
@@ -132,7 +132,7 @@ func (o *outbox) launch(buf *bytes.Buffer, p publish, counted int) {
 func (o *outbox) newID() uint16 {
 	for {
 		o.lastID++
-		if _, busy := o.flights[o.lastID]; !busy && o.lastID > subscribeID {
+		if _, busy := o.flights[o.lastID]; !busy && o.lastID != 0 && o.lastID != subscribeID {
 			return o.lastID
 		}
 	}

@@ -109,8 +109,8 @@ func TestReceiveMaximum65535UsesNoIDTwice(t *testing.T) {
 		for range most {
 			seen[p.expect(packets.Publish).PacketID] = true
 		}
-		if len(seen) != most || seen[0] || seen[1] {
-			t.Errorf("%d different ids, want %d without 0 and 1", len(seen), most)
+		if len(seen) != most || seen[0] || seen[0x8000] {
+			t.Errorf("%d different ids, want %d without 0 and SUBSCRIBE's", len(seen), most)
 		}
 		p.send(connackOK)
 		p.puback(7)
@@ -175,7 +175,7 @@ func TestPubacksOutOfOrderStrangeAndRefusing(t *testing.T) {
 		p.send(fmt.Sprintf("40 09 %04x 97 05 1f 0002 6f68", ids[1]))
 		payloads, errs = o.take()
 		refused, ok := errors.AsType[*mqtt.RefusedError](errors.Join(errs...))
-		if !ok || !slices.Equal(payloads, []string{"b"}) || refused.Reason != mqtt.QuotaExceeded || refused.Text != "oh" || refused.What != "publish up" {
+		if !ok || !slices.Equal(payloads, []string{"b"}) || refused.Reason != 0x97 || refused.Text != "oh" || refused.What != "publish up" {
 			t.Errorf("quota exceeded: %v %v", payloads, errs)
 		}
 		p.send(fmt.Sprintf("40 03 %04x 10", ids[3]))

@@ -124,10 +124,12 @@ func TestSlowReceiverStopsReadingWhereOnlyTCPHoldsBack(t *testing.T) {
 			for range 60 {
 				p.expect(packets.Pingreq) // for an hour, though no PINGRESP can be read
 			}
+			time.Sleep(10 * time.Second)
 			r.next <- nil
 			if id != 0 {
 				p.expect(packets.Puback)
 			}
+			time.Sleep(25 * time.Second) // it was we who didn't read
 			p.send("d0 00")
 			r.next <- nil
 			r.next <- nil
@@ -148,7 +150,7 @@ func TestTheBrokersFaultsEndTheSession(t *testing.T) {
 	}{
 		"too large":               {5, "30 ff 01" + long, 0x95},
 		"far too large":           {5, "30 ff ff ff 7f", 0x95},
-		"length of five bytes":    {5, "30 80 80 80 80 00", 0x81},
+		"length of five bytes":    {5, "d0 80 80 80 80 00", 0x81},
 		"endless length":          {5, "30 ff ff ff ff ff ff", 0x81},
 		"topic not UTF-8":         {5, "30 05 0002 c328 00", 0x81},
 		"topic with NUL":          {5, "30 05 0002 6100 00", 0x81},

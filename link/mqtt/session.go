@@ -123,8 +123,11 @@ func (s *Session) run(ctx context.Context, receive func(string, []byte) error) e
 		return err
 	}
 	conn, err := s.opt.Dial(ctx)
-	if err == nil {
+	switch {
+	case err == nil && ctx.Err() == nil:
 		err = s.serve(ctx, conn, receive)
+	case err == nil:
+		conn.Close() // nothing that we could say is worth its bytes any more
 	}
 	if ctx.Err() != nil {
 		return nil

@@ -58,6 +58,8 @@ func (o TLSOptions) config(addr string) (*tls.Config, error) {
 		ServerName:         or(o.ServerName, host),
 		Time:               o.Time,
 		ClientSessionCache: tls.NewLRUClientSessionCache(4),
+		// Go begins with records of one segment, each 22 B dearer.
+		DynamicRecordSizingDisabled: true,
 	}
 	if !o.Hybrid {
 		c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}

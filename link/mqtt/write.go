@@ -20,15 +20,14 @@ func (s *Session) write(caller, group context.Context, conn net.Conn) error {
 	defer conn.Close()
 	defer context.AfterFunc(group, func() { hurry(conn) })()
 	var buf []byte
-	for {
+	for group.Err() == nil {
 		var acks int
 		if buf, acks = s.out.take(buf[:0]); len(buf) == 0 {
 			select {
 			case <-s.out.wake:
-				continue
 			case <-group.Done():
-				return s.leave(caller.Err() != nil, context.Cause(group), conn)
 			}
+			continue
 		}
 		s.in.settled(true, acks) // before the write: the broker may answer it sooner than we go on
 		conn.SetWriteDeadline(time.Now().Add(answerTime + transit(len(buf))))
@@ -40,6 +39,7 @@ func (s *Session) write(caller, group context.Context, conn net.Conn) error {
 		}
 		s.pulse.wrote(time.Now())
 	}
+	return s.leave(caller.Err() != nil, context.Cause(group), conn)
 }
 
 func hurry(conn net.Conn) { conn.SetWriteDeadline(time.Now().Add(farewell)) }
