@@ -3,6 +3,7 @@ package edge
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -156,6 +157,25 @@ func (d *Daemon) uplinkStatus(now point.Stamp) status.Uplink {
 	return u
 }
 
+// badPoints counts the points of a line that were read and are bad, and gives
+// the reasons.
+func badPoints(ps []status.Point, line string) (bad, all int, why []string) {
+	for _, p := range ps {
+		if p.Line != line || p.Age == nil {
+			continue
+		}
+		all++
+		if p.Quality != point.Bad.String() {
+			continue
+		}
+		bad++
+		if !slices.Contains(why, p.Reason) {
+			why = append(why, p.Reason)
+		}
+	}
+	return bad, all, why
+}
+
 // degraded says in plain sentences what is not as it should be.
 func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []string) {
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
@@ -173,6 +193,8 @@ func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []s
 			say("Line %s is not connected: %s.", l.Name, cmp.Or(l.LastError, "check "+l.Address))
 		} else if l.UnitsDown > 0 {
 			say("On line %s %d of %d units do not answer.", l.Name, l.UnitsDown, l.UnitsDown+l.UnitsUp)
+		} else if bad, all, why := badPoints(s.Points, l.Name); bad > 0 {
+			say("On line %s %d of %d points are bad: %s.", l.Name, bad, all, strings.Join(why, ", "))
 		}
 	}
 	for _, l := range store.Lanes {
