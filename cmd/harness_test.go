@@ -3,8 +3,10 @@ package cmd
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -16,22 +18,36 @@ import (
 	"time"
 )
 
-// programs holds the two commands, built once.
+// built is where programs put them, once it has.
+var built string
+
+// programs builds the two commands once, and returns their folder.
 var programs = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "skyhaul-chain-"); err != nil {
+	if built, err = os.MkdirTemp("", "skyhaul-chain-"); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-o", dir+"/", "skyhaul/cmd/skyhaul", "skyhaul/cmd/skyhub").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", built+"/", "skyhaul/cmd/skyhaul", "skyhaul/cmd/skyhub").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%v: %s", err, out)
 	}
-	return dir, err
+	return built, errors.Join(err, readSources())
 })
+
+// readSources looks into every folder of sources: go test sees that, but not
+// what go build reads, and would otherwise show results of older programs.
+func readSources() error {
+	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		return err
+	})
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := programs(); err == nil {
-		os.RemoveAll(dir)
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
