@@ -11,7 +11,8 @@
 //	store damaged              set aside, a fresh one begun; it is named on the page
 //	broker, DNS, hub           buffered; tried again while the window is open, with pauses that grow
 //	ledger can't be written    the link is used on and counted in RAM; the page says so
-//	status address in use      the page is missing, the log says so; tried again
+//	status address in use      the page is missing there, the log and the other pages say so; tried again
+//	ledger or boots damaged    what can't be read begins anew; the log and the page name it
 //	clock steps                a note; order rests on sequence and boottime, so nothing moves
 //	schema can't be kept       the daemon does not start: readings nobody can name are no readings
 //	configuration wrong        the daemon does not start, exit 78, and systemd leaves it at that

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"skyhaul/config"
 	"skyhaul/edge/point"
+	"skyhaul/edge/stable"
 	"skyhaul/link"
 	"skyhaul/link/batch"
 	"skyhaul/link/mqtt"
@@ -26,7 +28,10 @@ type ConfigError struct{ error }
 
 func (d *Daemon) connectUplink(c *config.Uplink) (err error) {
 	if d.ledger, err = link.OpenLedger(d.opts.State, "ledger", c.Tariff, d.opts.Clock.Now); err != nil {
-		return err
+		d.log.Error("ledger is unreadable, counting begins anew", "err", err)
+		if d.ledger, err = link.OpenLedger(unread{d.opts.State}, "ledger", c.Tariff, d.opts.Clock.Now); err != nil {
+			return err
+		}
 	}
 	session, err := d.sessionOptions(c)
 	if err != nil {
@@ -55,6 +60,12 @@ func (d *Daemon) connectUplink(c *config.Uplink) (err error) {
 	})
 	return nil
 }
+
+// unread is a folder of values in which none can be read.
+type unread struct{ *stable.Dir }
+
+// Load finds nothing.
+func (unread) Load(string) ([]byte, error) { return nil, fs.ErrNotExist }
 
 // wake tells the uplink that something urgent became durable.
 func (d *Daemon) wake() {

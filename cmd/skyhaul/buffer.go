@@ -95,13 +95,18 @@ func openCopy(dir string) (b *copied, err error) {
 // copyPrefix begins the names of copies.
 const copyPrefix = "copy-"
 
+// making is how long it takes at most to make a copy.
+const making = time.Hour
+
 // removeCopies removes what a command that was killed left behind: its links
-// keep tables on the disk that the store has long given up. A copy in use stays
-// readable for who has it open.
+// keep tables on the disk that the store has long given up. A copy that is open
+// stays readable for who has it open; one in the making is left alone.
 func removeCopies(dir string) {
 	left, _ := filepath.Glob(filepath.Join(dir, copyPrefix+"*"))
-	for _, copied := range left {
-		os.RemoveAll(copied)
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > making {
+			os.RemoveAll(path)
+		}
 	}
 }
 
