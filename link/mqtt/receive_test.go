@@ -113,6 +113,13 @@ func TestSlowReceiverStopsReadingWhereOnlyTCPHoldsBack(t *testing.T) {
 				connack = "20 02 00 00"
 			}
 			_, p := start(t, mqtt.Options{Version: version, KeepAlive: time.Minute, ReceiveMaximum: 3}, r.receive, connack)
+			for range 5 { // what has been dealt with doesn't count
+				p.publish(id, "a", "x")
+				r.next <- nil
+				if id != 0 {
+					p.expect(packets.Puback)
+				}
+			}
 			for range 3 {
 				p.publish(id, "a", "x")
 			}

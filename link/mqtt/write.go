@@ -31,7 +31,7 @@ func (s *Session) write(caller, group context.Context, conn net.Conn) error {
 		}
 		s.in.settled(true, acks) // before the write: the broker may answer it sooner than we go on
 		conn.SetWriteDeadline(time.Now().Add(answerTime + transit(len(buf))))
-		if group.Err() != nil {
+		if group.Err() != nil { // the end came while we set the longer one
 			hurry(conn)
 		}
 		if _, err := conn.Write(buf); err != nil {
