@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/table"
 )
 
 // openTries is how often a store that can't be opened is tried: one attempt of
@@ -27,9 +29,10 @@ type badgerEngine struct {
 	synced time.Time
 }
 
-// badgerOptions keeps the anonymous memory small (one log of 8 MiB being
-// written, one being flushed) and tables small enough that what a compaction
-// writes before it deletes stays within reserve.
+// badgerOptions keeps the anonymous memory small: it goes with the size of the
+// log, of which there is one being written and one or two being flushed, and
+// with that of tables. Logs so small are gathered in level zero, because each
+// compaction from there rewrites the level below.
 func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	o := badger.DefaultOptions(dir).
 		WithLogger(badgerLog{log}).
@@ -38,25 +41,27 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 		WithDetectConflicts(false).
 		WithBypassLockGuard(true). // Store holds its own lock
 		WithNumGoroutines(1).
-		WithValueThreshold(1 << 20). // the longest value that Badger lets stay in the tree
+		WithMemTableSize(2 << 20).     // a transaction takes 15 % of it
+		WithValueThreshold(300 << 10). // no value is so long: see parts
 		WithValueLogFileSize(1 << 20).
-		WithMemTableSize(8 << 20). // the smallest whose transactions take such a value
 		WithNumMemtables(2).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithCompression(options.None).
 		WithChecksumVerificationMode(options.NoVerification). // ours are checked; Badger's end the process
 		WithNumCompactors(2).
-		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(4).
-		WithBaseLevelSize(16 << 20).
-		WithBaseTableSize(4 << 20)
+		WithNumLevelZeroTables(4).
+		WithNumLevelZeroTablesStall(8).
+		WithBaseLevelSize(8 << 20).
+		WithBlockSize(128 << 10).
+		WithBaseTableSize(2 << 20)
 	o.TableSizeMultiplier = 1
 	return o
 }
 
 func openBadger(dir string, log *slog.Logger) (engine, error) {
-	if err := checkTables(dir); err != nil {
+	o := badgerOptions(dir, log)
+	if err := checkTables(dir, o); err != nil {
 		return nil, err
 	}
 	var err error
@@ -65,9 +70,9 @@ func openBadger(dir string, log *slog.Logger) (engine, error) {
 			return nil, err
 		}
 		var db *badger.DB
-		if db, err = tryBadger(badgerOptions(dir, log)); err == nil {
+		if db, err = tryBadger(o); err == nil {
 			b := &badgerEngine{db: db, dir: dir}
-			return b, b.syncEntries()
+			return b, errors.Join(b.sweepParts(), b.syncEntries())
 		}
 		if errors.Is(err, errDamaged) {
 			break // a panic left goroutines behind that may still hold the files
@@ -91,18 +96,25 @@ func recovered(err *error) {
 }
 
 // checkTables refuses what would make Badger delete all tables, which is a
-// lost manifest, or end the process, which is a table cut short.
-func checkTables(dir string) error {
-	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil || len(tables) == 0 {
+// lost manifest, or end the process, which is a table cut short. Tables that the
+// manifest doesn't name are what a kill left of a compaction; Badger removes them.
+func checkTables(dir string, o badger.Options) error {
+	all, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(all) == 0 {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, badger.ManifestFilename)); err != nil {
+	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+	if err != nil {
 		return fmt.Errorf("%w: %v", errDamaged, err)
 	}
-	for _, t := range tables {
-		if err := checkTable(t); err != nil {
-			return fmt.Errorf("table %s: %w: %v", t, errDamaged, err)
+	defer f.Close()
+	m, _, err := badger.ReplayManifestFile(f, 0, o)
+	if err != nil {
+		return fmt.Errorf("manifest: %w: %v", errDamaged, err)
+	}
+	for id := range m.Tables {
+		if err := checkTable(table.NewFilename(id, dir)); err != nil {
+			return fmt.Errorf("table %d: %w: %v", id, errDamaged, err)
 		}
 	}
 	return nil
@@ -161,15 +173,31 @@ func sweep(dir string) error {
 
 func (b *badgerEngine) apply(ops []op) (err error) {
 	defer recovered(&err)
+	entries := make([]*badger.Entry, 0, len(ops))
+	for _, o := range ops {
+		if len(o.value) > partBytes {
+			e, err := b.putParts(o)
+			if err != nil {
+				return err
+			}
+			entries = append(entries, e)
+			continue
+		}
+		entries = append(entries, badger.NewEntry(o.key, o.value))
+	}
+	return b.write(entries)
+}
+
+// write sets entries in one transaction, or removes those without a value.
+func (b *badgerEngine) write(entries []*badger.Entry) error {
 	txn := b.db.NewTransaction(true)
 	defer txn.Discard()
-	for _, o := range ops {
-		if o.value == nil {
-			err = txn.Delete(o.key)
-		} else {
-			err = txn.Set(o.key, o.value)
+	for _, e := range entries {
+		set := txn.SetEntry
+		if e.Value == nil {
+			set = func(e *badger.Entry) error { return remove(txn, e.Key) }
 		}
-		if err != nil {
+		if err := set(e); err != nil {
 			return err
 		}
 	}
@@ -196,7 +224,7 @@ func (b *badgerEngine) get(key []byte) (value []byte, err error) {
 		if err != nil {
 			return err
 		}
-		value, err = item.ValueCopy(nil)
+		value, err = valueOf(txn, item)
 		return err
 	})
 	if errors.Is(err, badger.ErrKeyNotFound) {
@@ -213,7 +241,7 @@ func (b *badgerEngine) each(prefix []byte, f func(key, value []byte) error) (err
 		it := txn.NewIterator(o)
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
-			value, err := it.Item().ValueCopy(nil)
+			value, err := valueOf(txn, it.Item())
 			if err != nil {
 				return err
 			}
@@ -227,7 +255,11 @@ func (b *badgerEngine) each(prefix []byte, f func(key, value []byte) error) (err
 
 func (b *badgerEngine) drop(prefixes [][]byte) (err error) {
 	defer recovered(&err)
-	return b.db.DropPrefix(prefixes...)
+	all := slices.Clone(prefixes)
+	for _, p := range prefixes {
+		all = append(all, append([]byte{keyPart}, p...))
+	}
+	return b.db.DropPrefix(all...)
 }
 
 func (b *badgerEngine) close() (err error) {

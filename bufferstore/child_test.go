@@ -83,6 +83,7 @@ func childWrite(dir string) error {
 }
 
 func TestKillLosesNothingDurable(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(1, 2))
 	var durable [3]Seq
@@ -135,6 +136,7 @@ func TestKillLosesNothingDurable(t *testing.T) {
 }
 
 func TestSecondProcessIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := mustOpen(t, dir, childOptions, openBadger)
 	out, err := child(t, "open", dir).CombinedOutput()
@@ -209,6 +211,7 @@ func childFill(dir string) error {
 }
 
 func TestDamagedFilesNeverStopAStartNorYieldAWrongRecord(t *testing.T) {
+	t.Parallel()
 	dir, records := t.TempDir(), 2*4*220
 	if out, err := child(t, "fill", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -15,9 +14,10 @@ import (
 const maxCopies = 20
 
 // Copy makes a copy of the store in dir, which another process may have open,
-// in the folder to, which must not be there and should be on the same file
-// system: tables, which never change, are linked. The copy holds what was
-// durable and can be opened like any store.
+// in the folder to, which must not be there. The copy holds what was durable
+// and can be opened like any store. It takes as much space as the store, and
+// leaves twice the reserve free, so that the store goes on ([*FullError] else).
+// Nothing is linked: the engine cuts a table to nothing before it removes it.
 func Copy(dir, to string) error {
 	stores, err := filepath.Glob(filepath.Join(dir, "store-*"))
 	if err != nil {
@@ -25,6 +25,13 @@ func Copy(dir, to string) error {
 	}
 	if len(stores) == 0 {
 		return fmt.Errorf("%s holds no buffer", dir)
+	}
+	size, err := usedBytes(stores[0])
+	if err != nil {
+		return err
+	}
+	if err := checkFree(dir, size+2*reserve); err != nil {
+		return err
 	}
 	for range maxCopies {
 		target := filepath.Join(to, filepath.Base(stores[0]))
@@ -60,11 +67,7 @@ func copyTables(from, to string) (same bool, err error) {
 		if f.Name() == "LOCK" || !f.Type().IsRegular() {
 			continue
 		}
-		src, dst := filepath.Join(from, f.Name()), filepath.Join(to, f.Name())
-		if strings.HasSuffix(f.Name(), ".sst") && os.Link(src, dst) == nil {
-			continue
-		}
-		if err := copyFile(src, dst); err != nil {
+		if err := copyFile(filepath.Join(from, f.Name()), filepath.Join(to, f.Name())); err != nil {
 			return false, err
 		}
 	}

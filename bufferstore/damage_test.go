@@ -100,6 +100,7 @@ func holding(t *testing.T, keys map[string][]byte) (dir string, disk *memory) {
 }
 
 func TestDamageCostsWhatItHits(t *testing.T) {
+	t.Parallel()
 	// The most numbers that a damaged key of a kind may cost; -1: the store is set aside.
 	most := map[byte]int{
 		keyVersion: -1, keyLane: -1, keySpan: -1,
@@ -141,6 +142,7 @@ func TestDamageCostsWhatItHits(t *testing.T) {
 }
 
 func TestValueUnderAnotherKeyIsDamage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		keys := damageable(t)
 		for k := range keys {
@@ -160,6 +162,23 @@ func TestValueUnderAnotherKeyIsDamage(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestChunkOfAnotherEpochIsDamage(t *testing.T) {
+	dir, disk := quickDir(t), new(memory)
+	s := mustOpen(t, dir, lanes("a"), disk.open)
+	fill(t, s, 15)
+	key := string(seqKey(keyHead, "a", 6))
+	c, form, body, err := decodeChunk("a", disk.files[s.path][key])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.epoch = Epoch{1}
+	disk.files[s.path][key] = encodeChunk("a", c, form, body)
+	if diff := cmp.Diff([]Seq{6, 7, 8, 9, 10}, lost(t, s.Lane("a"))); diff != "" {
+		t.Error(diff)
+	}
+	mustClose(t, s)
 }
 
 func TestSmallChunkThatComesBackIsIgnored(t *testing.T) {
@@ -300,13 +319,13 @@ func TestPackedChunksAreNotLostForLackOfACodec(t *testing.T) {
 	})
 }
 
-func TestEmptyLogFilesAreSwept(t *testing.T) {
+func TestWhatAKillLeavesOfNewFilesIsSwept(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir, lanes("a"), openBadger)
 	fill(t, s, 10)
 	path := s.path
 	mustClose(t, s)
-	for _, name := range []string{"00009.mem", "000009.vlog"} {
+	for _, name := range []string{"00009.mem", "000009.vlog", "000099.sst"} {
 		if err := os.WriteFile(filepath.Join(path, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

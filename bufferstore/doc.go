@@ -16,7 +16,8 @@
 //   - [Lane.Append] takes memory and no time: a stalled or full disk costs records
 //     only when Options.MaxPending is used up, and then they are declared.
 //   - Damage costs the records it hits, or, where it hits what names them, the store is
-//     set aside and a fresh one begun. It never yields a wrong record.
+//     set aside and a fresh one begun that goes on with its numbers. It never
+//     yields a wrong record, and what is gone is declared.
 //   - Order, retention and quota depend on sequence numbers and store age, which is
 //     accumulated running time; the wall clock is never read.
 //
@@ -25,7 +26,7 @@
 // A record is at most [MaxRecord] long. Lanes share one file system and one
 // quota. Badger, the engine, loses data on 32-bit machines, so Open refuses them. It writes
 // through memory maps, so a file system that another process fills to the last
-// byte within one commit ends the process; the reserve of 96 MiB makes that
+// byte within one commit ends the process; the reserve of 64 MiB makes that
 // unlikely, a partition of its own impossible. What was durable survives that
 // as well.
 //
@@ -34,6 +35,7 @@
 //	lock                 held by the process that has the store open
 //	opening              while the engine is opened: how often in a row that was begun
 //	probe                while it is found out whether the disk takes writes again
+//	marks-0, marks-1     a second witness of what is durable in each lane, see below
 //	store-<epoch>        the engine's own; the epoch only makes the name unique
 //	quarantine-<epoch>   a store that was set aside
 //
@@ -55,13 +57,25 @@
 //   - Opening: the new epoch in every lane. A cut before it: the numbers go to the
 //     next opening. A span without records gives way to the next one.
 //   - Sync: small chunks, new gaps, the last durable number; where the quota
-//     demands it, what is given up for them. More than 1 MiB takes several.
+//     demands it, what is given up for them. More than 192 KiB takes several.
 //   - Seal: the sealed chunk, read back and compared before, its segment's list, and
 //     the removal of the small chunks. Before or after, each record exists once.
 //   - Giving up: the oldest kept number, the gap, and the removal of segment lists and small
 //     chunks. From then on the numbers are gone; sealed chunks may lie on.
 //   - Reclaim: all chunks of segments below the oldest kept one are dropped, then that is
 //     noted. A cut between the two repeats the drop of nothing.
+//
+// # What the engine forgets
+//
+// Badger drops everything behind a damaged place of its log without a word, and a
+// store that is set aside takes the names of its records with it. So after each
+// Sync the lanes' spans, cursors and last durable numbers are written to one of
+// two small files in turn. They are not synced, because they matter only where
+// the engine has lost what it had synced: then an opening finds numbers that
+// the engine doesn't know, and declares them damaged under the epochs that gave
+// them out.
+//
+// # Failed writes
 //
 // After a write has failed nobody knows whether it is durable, and the kernel
 // may have dropped what it could not write. So the engine is closed, which

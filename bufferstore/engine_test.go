@@ -181,3 +181,64 @@ func TestEngineKeepsWhatItApplied(t *testing.T) {
 		}
 	})
 }
+
+func TestLongValuesLeaveNothingBehind(t *testing.T) {
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	e, err := openBadger(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := e.(*badgerEngine)
+	long := bytes.Repeat([]byte("0123456789"), 100_000)
+	parts := func() (n int) {
+		if err := b.each([]byte{keyPart}, func([]byte, []byte) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	key := func(n byte) []byte { return []byte{'c', n, 1} }
+	for n := range byte(4) {
+		if err := b.apply([]op{{key(n), long[n:]}, {[]byte{'x', n}, []byte("short")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range byte(4) {
+		if got, err := b.get(key(n)); err != nil || !bytes.Equal(got, long[n:]) {
+			t.Errorf("get %d: %d bytes, %v", n, len(got), err)
+		}
+	}
+	if got := parts(); got != 20 {
+		t.Fatalf("%d parts", got)
+	}
+	if err := b.apply([]op{{key: key(0)}, {key(1), []byte("short now")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.drop([][]byte{{'c', 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := parts(); got != 10 {
+		t.Errorf("%d parts of one long value and one that is short now", got)
+	}
+	if _, err := b.putParts(op{key(9), long}); err != nil { // and a cut
+		t.Fatal(err)
+	}
+	if err := b.close(); err != nil {
+		t.Fatal(err)
+	}
+	if e, err = openBadger(dir, log); err != nil {
+		t.Fatal(err)
+	}
+	b = e.(*badgerEngine)
+	if got := parts(); got != 5 {
+		t.Errorf("%d parts of one long value", got)
+	}
+	if err := b.apply([]op{{key: append([]byte{keyPart}, append(key(3), 0, 2)...)}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.get(key(3)); !errors.Is(err, errDamaged) {
+		t.Errorf("get without a part: %v", err)
+	}
+	if err := b.close(); err != nil {
+		t.Fatal(err)
+	}
+}

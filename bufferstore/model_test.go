@@ -322,6 +322,7 @@ func (m *model) run(steps int) {
 }
 
 func TestEveryNumberIsARecordOrInAGap(t *testing.T) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
 		for seed := range uint64(24) {
 			synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ const (
 	reclaimBytes = 16 << 20         // so much without use is reclaimed at once
 	reclaimEvery = 10 * time.Minute // else
 	reclaimBatch = 256              // segments at once
-	maxCuts      = 2000             // operations of one transaction that may go on cutting
+	maxCuts      = 1000             // operations of one transaction that may go on cutting
 	ageEvery     = 10 * time.Minute // a quiet store's age is saved so often
 )
 

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// MaxRecord is the length of the longest record, in bytes: a chunk with its
-// header stays under 1 MiB, above which the engine would keep it apart.
-const MaxRecord = 1<<20 - 1<<10
+// MaxRecord is the length of the longest record, in bytes.
+const MaxRecord = 1 << 20
 
 // Policy says what becomes of a lane's undelivered records when the store is full.
 type Policy uint8

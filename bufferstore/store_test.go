@@ -316,6 +316,7 @@ func TestCloneAndRestoredImageShowAsForks(t *testing.T) {
 }
 
 func TestSpansAreKeptForWhatMayBeAsked(t *testing.T) {
+	t.Parallel()
 	dir, disk := quickDir(t), new(memory)
 	for n := range 100 {
 		s := mustOpen(t, dir, lanes("a"), disk.open)
@@ -428,6 +429,7 @@ func TestDeliveredRecordsStayForTheirRetention(t *testing.T) {
 }
 
 func TestRunSealsAndReclaims(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, open opener) {
 		synctest.Test(t, func(t *testing.T) {
 			o := lanes("a")

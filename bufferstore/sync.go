@@ -7,10 +7,10 @@ const (
 	// written: what the engine may write until the next look, which is a log, its
 	// tables, and what a compaction writes before it deletes. Without it the
 	// engine meets the full disk in a memory map, which ends the process.
-	reserve = 96 << 20
+	reserve = 64 << 20
 	// txBytes bounds the records of one transaction; it may hold more only for a
-	// single record. The engine takes 1.2 MiB.
-	txBytes = 1 << 20
+	// single record. The engine takes 300 KiB.
+	txBytes = 192 << 10
 	// chunkBytes is the length of the records in a chunk, unless one alone is longer.
 	chunkBytes = 64 << 10
 )

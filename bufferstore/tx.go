@@ -104,7 +104,7 @@ func (t *tx) forget(l *Lane, st *state) {
 // describe adds the operations that take the description of l from old to st.
 func (t *tx) describe(l *Lane, old, st *state) {
 	if old.first != st.first || old.end != st.end || old.low != st.low || old.live != st.live || old.next != st.next {
-		t.ops = append(t.ops, t.laneOp(l, st))
+		t.ops = append(t.ops, laneOp(l, st))
 	}
 	if slices.Equal(old.gaps, st.gaps) {
 		return
@@ -130,10 +130,10 @@ func gapOp(l *Lane, g gap) op {
 }
 
 // laneOp writes a lane's numbers: see keyLane.
-func (t *tx) laneOp(l *Lane, st *state) op {
+func laneOp(l *Lane, st *state) op {
 	v := encodeNumbers(uint64(st.first), uint64(st.end), uint64(st.low)<<32|uint64(st.live))
 	v = binary.BigEndian.AppendUint32(v, st.next)
-	return put(laneKey(keyLane, l.name), append(v, t.s.epoch[:]...))
+	return put(laneKey(keyLane, l.name), append(v, l.spans[len(l.spans)-1].epoch[:]...))
 }
 
 // moveCursors adds the operations for all cursors that have moved or are gone.
