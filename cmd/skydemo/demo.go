@@ -142,6 +142,7 @@ func (d *demo) build(ctx context.Context) (err error) {
 			return mqtt.New(mqtt.Options{
 				Dial: mqtt.DialTCP(d.world.broker.addr), ClientID: "skyhub", KeepAlive: time.Minute,
 				SessionExpiry: time.Hour, Subscribe: filters,
+				ReceiveMaximum: 65535, // mochi v2.7.9 can lock itself up when it reaches a smaller one
 			})
 		},
 	})
