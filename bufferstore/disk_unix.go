@@ -28,7 +28,7 @@ func allocated(info fs.FileInfo) int64 {
 	return info.Size()
 }
 
-// lockFile opens a file that no other process may open so until it is closed.
+// lockFile opens a file that no other process may open so until unlock.
 func lockFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -39,6 +39,12 @@ func lockFile(name string) (*os.File, error) {
 		return nil, errors.New("in use by another process")
 	}
 	return f, nil
+}
+
+// unlock gives a lock back, also where a process that is being started still has
+// the file open.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
 // syncDir makes the entries of dir durable.

@@ -24,7 +24,7 @@ func freeBytes(dir string) (int64, error) {
 // allocated is what a file takes on disk.
 func allocated(info fs.FileInfo) int64 { return info.Size() }
 
-// lockFile opens a file that no other process may open so until it is closed.
+// lockFile opens a file that no other process may open so until unlock.
 func lockFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -37,6 +37,9 @@ func lockFile(name string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock gives a lock back.
+func unlock(f *os.File) error { return f.Close() }
 
 // syncDir does nothing: Windows makes entries durable with their file.
 func syncDir(string) error { return nil }

@@ -51,8 +51,7 @@ func open(dir string, o Options, with opener) (*Store, error) {
 		return nil, err
 	}
 	if err := s.begins(); err != nil {
-		_ = s.lock.Close()
-		return nil, err
+		return nil, errors.Join(err, unlock(s.lock))
 	}
 	return s, nil
 }

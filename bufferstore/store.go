@@ -188,7 +188,7 @@ func (s *Store) Close() error {
 		err = s.engine.close()
 	}
 	s.engine = nil
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, unlock(s.lock))
 }
 
 // writable returns nil where the engine can write what it has in memory.
