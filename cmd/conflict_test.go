@@ -97,7 +97,7 @@ func TestFullDiskAtStartIsSaid(t *testing.T) {
 // mountSmall mounts a file system of its own, of size bytes.
 func (c *chain) mountSmall(dir string, size int) {
 	c.t.Helper()
-	isRoot(c.t)
+	needRoot(c.t)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		c.t.Fatal(err)
 	}

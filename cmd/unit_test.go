@@ -207,8 +207,8 @@ func good(rows []row) (some []row) {
 	return some
 }
 
-// isRoot skips a test that needs root at a desk, and fails it in CI.
-func isRoot(t *testing.T) {
+// needRoot skips a test that needs root at a desk, and fails it in CI.
+func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() == 0 {
 		return
