@@ -241,6 +241,23 @@ func TestDamagedSmallChunkIsDeclaredWhenItIsSealed(t *testing.T) {
 	})
 }
 
+func TestStoreThatEndsEachOpeningIsSetAsideInTheEnd(t *testing.T) {
+	for before, want := range map[string]int{"": 0, "garbage": 0, "9": 0, "10": 1} {
+		dir, disk := quickDir(t), new(memory)
+		mustClose(t, mustOpen(t, dir, lanes("a"), disk.open))
+		if err := os.WriteFile(filepath.Join(dir, "opening"), []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			s := mustOpen(t, dir, lanes("a"), disk.open)
+			if got := len(s.Stats().Quarantined); got != want {
+				t.Errorf("after %q openings %d stores are set aside, want %d", before, got, want)
+			}
+			mustClose(t, s)
+		}
+	}
+}
+
 func TestStoreThatIsSetAsideIsDeclaredLostAndItsNumbersGoOn(t *testing.T) {
 	dir, disk := quickDir(t), new(memory)
 	var want []Span

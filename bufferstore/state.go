@@ -176,7 +176,7 @@ func spanAt(spans []span, pos, end Seq) (sp span, last Seq) {
 func (st *state) clean() {
 	next := Seq(1)
 	st.segments = slices.DeleteFunc(st.segments, func(g segment) bool {
-		return g.number < st.live || g.number >= st.next || !fits(&next, st.end, g.first, g.last)
+		return !fits(&next, st.end, g.first, g.last)
 	})
 	st.head = slices.DeleteFunc(st.head, func(c chunk) bool {
 		return !fits(&next, st.end, c.first, c.last)

@@ -38,8 +38,8 @@ type Options struct {
 	Lanes []LaneOptions // most urgent first
 	Codec Codec         // packs chunks; nil keeps them as they are
 	// Quota is the most bytes on disk; zero takes what the file system has free
-	// less a reserve. The engine's own log and tables in rewriting take up to
-	// 64 MiB of it, half of it if it is smaller than 128 MiB.
+	// less a reserve. 64 MiB of it, or half if that is less, are for the engine's
+	// log and tables that it rewrites; a large rewrite may exceed it for moments.
 	Quota int64
 	// MaxPending bounds the bytes appended but not yet durable; zero is 8 MiB.
 	MaxPending int64

@@ -238,6 +238,46 @@ func TestRecordTooLargeTakesANumber(t *testing.T) {
 	wantContents(t, s.Lane("a"), "1 "+x, "2-3 too large", "4 "+x, "5 z")
 }
 
+func TestBacklogIsWrittenInSeveralTransactions(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), lanes("a", "b"), openBadger)
+	defer mustClose(t, s)
+	for n := range 2000 {
+		for _, l := range s.lanes {
+			l.Append(bytes.Repeat([]byte{byte(n)}, 1000))
+		}
+	}
+	mustSync(t, s)
+	for _, l := range s.lanes {
+		n := 0
+		for r, err := range l.Records(1) {
+			if err != nil || r.Lost != Kept || len(r.Data) != 1000 || r.Data[0] != byte(n) {
+				t.Fatalf("at %d: %d-%d %s, %v", n, r.First, r.Last, r.Lost, err)
+			}
+			n++
+		}
+		if n != 2000 {
+			t.Errorf("%d records", n)
+		}
+	}
+}
+
+func TestQuietStoreGrowsOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, disk := quickDir(t), new(memory)
+		s := mustOpen(t, dir, lanes("a"), disk.open)
+		for range 25 {
+			time.Sleep(time.Minute)
+			s.maintain()
+		}
+		mustClose(t, s)
+		s = mustOpen(t, dir, lanes("a"), disk.open)
+		defer mustClose(t, s)
+		if age := s.Stats().Age; age < 20*time.Minute {
+			t.Errorf("age %s", age)
+		}
+	})
+}
+
 func TestPendingRecordsAreBounded(t *testing.T) {
 	o := Options{MaxPending: 1000, Lanes: []LaneOptions{
 		{Name: "keep", Policy: Keep}, {Name: "drop", Policy: DropOldest},
