@@ -48,7 +48,7 @@ func occupy(t *testing.T, dir string, left int64) {
 
 func TestFullDiskStopsWritesAndNothingElse(t *testing.T) {
 	t.Parallel()
-	disk := smallDisk(t, "300")
+	disk := smallDisk(t, "140")
 	dir := filepath.Join(disk, "store")
 	var full *FullError
 
