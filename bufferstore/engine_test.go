@@ -24,6 +24,7 @@ type memory struct {
 	stall chan struct{}                // if not nil, apply waits for it
 	tried int                          // applies
 	onGet func(key []byte)             // if not nil, called before a get
+	done  func()                       // if not nil, called after an apply
 }
 
 var errDisk = errors.New("input/output error")
@@ -48,6 +49,9 @@ type memEngine struct {
 func (e *memEngine) apply(ops []op) error {
 	if e.disk.stall != nil {
 		<-e.disk.stall
+	}
+	if e.disk.done != nil {
+		defer e.disk.done()
 	}
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()

@@ -134,15 +134,26 @@ func (r *reader) gap(last Seq, why Reason) bool {
 // was sealed or given up meanwhile is looked for again, and while a failed write
 // is being mended nothing is called lost.
 func (r *reader) damaged(p place, last Seq, err error) bool {
-	if !errors.Is(err, errDamaged) || r.lane.s.suspects() {
+	if !errors.Is(err, errDamaged) {
 		return r.fail(errAway)
 	}
-	now := r.lane.current().at(r.pos)
+	now := r.lane.settled().at(r.pos)
+	if r.lane.s.suspects() {
+		return r.fail(errAway)
+	}
 	now.last = min(now.last, r.end)
 	if now != p {
 		return true
 	}
 	return r.gap(last, Damaged)
+}
+
+// settled returns the state of the lane when no change is under way: one that
+// the engine has, but that is not published yet, looks like damage.
+func (l *Lane) settled() *state {
+	l.s.writer.Lock()
+	defer l.s.writer.Unlock()
+	return l.current()
 }
 
 // fail ends the iteration with an error.

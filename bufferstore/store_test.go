@@ -616,6 +616,35 @@ func TestReaderFindsWhatIsSealedUnderIt(t *testing.T) {
 	})
 }
 
+func TestChangeThatIsNotPublishedYetIsNoDamage(t *testing.T) {
+	disk := new(memory)
+	s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
+	defer mustClose(t, s)
+	l := s.Lane("a")
+	l.Append(make([]byte, chunkBytes))
+	mustSync(t, s)
+	var got Record
+	read := make(chan struct{})
+	disk.done = func() { // the small chunk is sealed on disk, and the store doesn't say so yet
+		disk.done = nil
+		go func() {
+			defer close(read)
+			for r := range l.Records(1) {
+				got = r
+			}
+		}()
+		select {
+		case <-read:
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	s.maintain()
+	<-read
+	if got.First != 1 || got.Lost != Kept {
+		t.Errorf("number %d reads as %v", got.First, got.Lost)
+	}
+}
+
 func TestDropTakesNothingThatIsAppendedLater(t *testing.T) {
 	s := mustOpen(t, quickDir(t), lanes("a"), new(memory).open)
 	defer mustClose(t, s)
