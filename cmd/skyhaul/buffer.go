@@ -26,8 +26,9 @@ func bufferCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "buffer",
 		Short: "Look into a buffer, whether its daemon runs or not",
-		Long: "The commands work on a copy made beside the buffer, whose tables are links, so\n" +
-			"they disturb nothing and take little space.",
+		Long: "The commands work on a copy made beside the buffer, which goes when they end, so they\n" +
+			"disturb nothing. They need as much space as the buffer takes, and refuse where that\n" +
+			"would leave the daemon too little.",
 		Example: "  skyhaul buffer ls --config /etc/skyhaul/skyhaul.toml",
 	}
 	cmd.AddCommand(bufferLsCommand(), bufferDumpCommand(), bufferVerifyCommand(), bufferExportCommand())
@@ -98,9 +99,8 @@ const copyPrefix = "copy-"
 // making is how long it takes at most to make a copy.
 const making = time.Hour
 
-// removeCopies removes what a command that was killed left behind: its links
-// keep tables on the disk that the store has long given up. A copy that is open
-// stays readable for who has it open; one in the making is left alone.
+// removeCopies removes what a command that was killed left behind. A copy that
+// is open stays readable for who has it open; one in the making is left alone.
 func removeCopies(dir string) {
 	left, _ := filepath.Glob(filepath.Join(dir, copyPrefix+"*"))
 	for _, path := range left {
