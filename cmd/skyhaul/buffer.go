@@ -99,8 +99,9 @@ const copyPrefix = "copy-"
 // making is how long it takes at most to make a copy.
 const making = time.Hour
 
-// removeCopies removes what a command that was killed left behind. A copy that
-// is open stays readable for who has it open; one in the making is left alone.
+// removeCopies removes what a command that was killed left behind, which takes
+// as much space as the buffer. A copy that is open stays readable for who has it
+// open; one in the making is left alone.
 func removeCopies(dir string) {
 	left, _ := filepath.Glob(filepath.Join(dir, copyPrefix+"*"))
 	for _, path := range left {
