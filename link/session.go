@@ -29,6 +29,7 @@ type session struct {
 	box       *inbox
 	began     time.Duration // boottime
 	connected time.Duration // boottime; 0 until the connection stands
+	patience  time.Duration // how long an ack is waited for at most: a part of what the window had left then
 	pubacks   int
 	buf       []byte
 }
@@ -98,9 +99,9 @@ func (s *session) phase() Phase {
 func (s *session) limbo() (rest time.Duration) {
 	until := s.began + deafWait
 	if s.connected > 0 {
-		until = s.connected + min(limboWait, 2*s.u.pace.trip+time.Second)
+		until = s.connected + min(s.patience, 2*s.u.pace.trip+time.Second)
 		if s.u.pace.trip == 0 {
-			until = s.connected + limboWait
+			until = s.connected + s.patience
 		}
 	}
 	rest = until - s.u.opt.Now().Boottime
@@ -201,10 +202,12 @@ func (s *session) land(l landing, now time.Duration) error {
 	return l.err
 }
 
-// stands notes the first sign of a connection.
+// stands notes the first sign of a connection. A window shorter than limboWait
+// must not be spent on waiting: then nothing would ever be sent.
 func (s *session) stands(now time.Duration) {
 	if s.connected == 0 {
 		s.connected = max(now, 1)
+		s.patience = min(limboWait, s.u.left(s.u.window())/4)
 	}
 }
 

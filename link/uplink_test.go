@@ -314,6 +314,23 @@ func TestOtherLanesDontWaitForLimbo(t *testing.T) {
 	}, point.Result, point.History)
 }
 
+func TestShortWindowIsNotSpentOnWaitingForAnAck(t *testing.T) {
+	rigged(t, func(t *testing.T, r *rig) {
+		w, err := window.NewEvery(15*time.Second, 3*time.Second, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.opt.Window = w
+		r.far.setDeaf()                     // the hub has never said anything
+		r.lanes[point.History].add(10, 100) // of a run before, which may have sent them
+		r.start()
+		time.Sleep(time.Minute)
+		if len(r.far.arrivals()) == 0 {
+			t.Error("nothing was sent in four windows")
+		}
+	}, point.History)
+}
+
 func TestForgottenBatchGoesAgainAndNothingElse(t *testing.T) {
 	rigged(t, func(t *testing.T, r *rig) {
 		r.far.forget = func(n int) bool { return n == 4 || n == 7 }
