@@ -20,8 +20,12 @@ const patience = time.Minute
 // Deadlines returns how long each part of a daemon may go without a tick.
 func Deadlines(c *config.Config) map[string]time.Duration {
 	d := map[string]time.Duration{PartStore: c.Buffer.Sync + patience}
+	var silence time.Duration // of one request: sent twice, after one of another group
+	for i := range c.Lines {
+		silence = max(silence, 4*c.Lines[i].Bus.Timeout)
+	}
 	for i := range c.Groups {
-		d[PartScan] = max(d[PartScan], 2*c.Groups[i].Interval+patience)
+		d[PartScan] = max(d[PartScan], 2*c.Groups[i].Interval+silence+patience)
 	}
 	if c.Uplink != nil {
 		d[PartUplink] = 2*time.Minute + patience

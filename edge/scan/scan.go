@@ -80,6 +80,6 @@ type Options struct {
 	Bus    Bus
 	Sink   Sink
 	Now    func() point.Stamp
-	Tick   func() // called after every pass; nil for none
+	Tick   func() // called after every request and every pass; nil for none
 	Logger *slog.Logger
 }

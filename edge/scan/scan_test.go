@@ -272,6 +272,23 @@ func TestMissingPortIsToldAsSuch(t *testing.T) {
 	})
 }
 
+func TestSlowPassGivesSignsOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(nil) // nobody answers
+		l.latency = time.Minute
+		var ticks atomic.Int64
+		s := scan.New(group(register(1, 1, 0), register(2, 2, 0), register(3, 3, 0)), scan.Options{
+			Bus: l, Sink: new(kept), Now: now, Tick: func() { ticks.Add(1) }, Logger: slog.New(slog.DiscardHandler),
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		s.Run(ctx)
+		if n := ticks.Load(); n < 2 {
+			t.Errorf("%d ticks in a pass over three silent units, want one for each", n)
+		}
+	})
+}
+
 func TestSlowPassLeavesOutPlacesOfTheGrid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(map[modbus.UnitID]*modbus.Bank{1: bank(map[uint16]uint16{0: 10})})

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"skyhaul/edge/point"
+	"skyhaul/modbus/bus"
 )
 
 // Scanner reads one group. Its methods are safe for concurrent use.
 type Scanner struct {
 	group   Group
 	opts    Options
+	class   bus.Class // of its requests: a group with alarms goes first
 	units   []*unitReader
 	lanes   []lane
 	judges  []judge
@@ -39,6 +41,7 @@ func New(g Group, o Options) *Scanner {
 	s := &Scanner{
 		group:   g,
 		opts:    o,
+		class:   bus.Poll,
 		units:   newUnitReaders(g),
 		lanes:   newLanes(g),
 		judges:  make([]judge, len(g.Points)),
@@ -49,6 +52,9 @@ func New(g Group, o Options) *Scanner {
 	for i := range g.Points {
 		p := &g.Points[i]
 		s.judges[i] = newJudge(p)
+		if len(p.Alarms) > 0 {
+			s.class = bus.Alarm
+		}
 		s.latest[i] = Reading{
 			Column: p.Column, Group: g.Name, Lane: p.Lane, Unit: p.Unit,
 			Quality: point.MakeQuality(point.Bad, point.NotConnected),

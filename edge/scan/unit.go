@@ -102,7 +102,8 @@ func (r *reading) block(ctx context.Context, b bus.Block) bool {
 	req, err := modbus.ReadRequest(b.Function, b.Addr, b.Quantity)
 	if err == nil {
 		var answer modbus.Answer
-		answer, err = r.scanner.opts.Bus.Do(ctx, r.scanner.class(), r.unit.unit, req)
+		answer, err = r.scanner.opts.Bus.Do(ctx, r.scanner.class, r.unit.unit, req)
+		r.scanner.opts.Tick()
 		if r.sent.IsZero() {
 			r.sent = answer.Sent
 		}
@@ -205,16 +206,6 @@ func (r *reading) decode(b bus.Block, answer modbus.PDU) error {
 		}
 	}
 	return nil
-}
-
-// class is the urgency of the group's requests: a group with alarms goes first.
-func (s *Scanner) class() bus.Class {
-	for i := range s.group.Points {
-		if len(s.group.Points[i].Alarms) > 0 {
-			return bus.Alarm
-		}
-	}
-	return bus.Poll
 }
 
 // refusal reports whether a unit answered that it doesn't serve what was asked.
