@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -58,6 +59,7 @@ func newLogger(w io.Writer) *slog.Logger {
 }
 
 func runDaemon(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	limitMemory(c)
 	state, err := stable.Open(filepath.Join(c.Buffer.Dir, "state"))
 	if err != nil {
 		return err
@@ -91,6 +93,17 @@ func runDaemon(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	socket.Notify(systemd.Ready, systemd.Status("running"))
 	context.AfterFunc(ctx, func() { socket.Notify(systemd.Stopping) })
 	return d.Run(ctx)
+}
+
+// limitMemory has garbage collected before it grows. What a site of 100 points
+// needs is 10 MB, a point 2 kB; but a compaction of the buffer left 60 MB behind
+// it that stayed for minutes. A lower GOMEMLIMIT is kept.
+func limitMemory(c *config.Config) {
+	limit := int64(32 << 20)
+	for _, g := range c.Groups {
+		limit += int64(len(g.Points)) * 4 << 10
+	}
+	debug.SetMemoryLimit(min(limit, debug.SetMemoryLimit(-1)))
 }
 
 // ignoreHangup keeps a terminal that is closed, or a hand that hopes to have the
