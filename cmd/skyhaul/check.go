@@ -37,7 +37,7 @@ func checkCommand() *cobra.Command {
 		if !(*density > 0 && *density < 100) {
 			return usageError{fmt.Errorf("--bytes-per-reading %v: more than 0 and less than 100", *density)}
 		}
-		f := newForecast(c, *density, time.Now().UTC())
+		f := newForecast(c, *density, time.Now().UTC().Truncate(time.Second))
 		if *asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(f)
 		}
@@ -165,7 +165,7 @@ func (f *forecast) print(w io.Writer, c *config.Config) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	return printSpans(w, c, window.Next(c.Uplink.Window, time.Now().UTC(), 3))
+	return printSpans(w, c, window.Next(c.Uplink.Window, time.Now().UTC().Truncate(time.Second), 3))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -39,7 +39,7 @@ func windowNextCommand() *cobra.Command {
 		if c.Uplink == nil {
 			return configError{fmt.Errorf("no [[uplink]] is configured: the site only buffers")}
 		}
-		spans := window.Next(c.Uplink.Window, time.Now().UTC(), *n)
+		spans := window.Next(c.Uplink.Window, time.Now().UTC().Truncate(time.Second), *n)
 		if *asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(spanJSON(spans))
 		}
