@@ -106,6 +106,6 @@ func prefixAnswer(t *testing.T) (modbus.PDU, modbus.UnitID) {
 			}
 		}
 	}
-	t.Skip("there is none")
+	t.Fatal("there is none")
 	return nil, 0
 }
