@@ -295,6 +295,7 @@ func FuzzScan(f *testing.F) {
 
 func FuzzSchema(f *testing.F) {
 	f.Add(station.Append(nil))
+	f.Add(NewSummary(station, time.Minute).Schemas()[0].Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, rest, err := ParseSchema(b)
 		if err != nil {

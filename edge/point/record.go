@@ -298,15 +298,23 @@ func (r *reader) stamp() (s Stamp) {
 	s.Quality = TimeQuality(r.byte())
 	s.BoundExp = r.byte()
 	boot := r.uvarint()
-	ms := r.uvarint()
+	s.Boottime = r.milliseconds()
 	s.Wall = r.varint()
-	if s.Quality > Repaired || boot > math.MaxUint32 || ms > math.MaxInt64/uint64(time.Millisecond) {
+	if s.Quality > Repaired || boot > math.MaxUint32 {
 		r.bad = true
 		return s
 	}
 	s.Boot = uint32(boot)
-	s.Boottime = time.Duration(ms) * time.Millisecond
 	return s
+}
+
+func (r *reader) milliseconds() time.Duration {
+	ms := r.uvarint()
+	if ms > math.MaxInt64/uint64(time.Millisecond) {
+		r.bad = true
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // quality fills dst from its runs.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // SchemaID names a schema by its content: the first 8 bytes of SHA-256 over
@@ -31,6 +32,9 @@ type Column struct {
 	Type        Type
 	Scale       Scale
 	Decimals    int8 // digits shown after the point; -1 as many as needed
+	// Statistic says what the value is of, in the schema of summaries; zero in
+	// any other.
+	Statistic Statistic
 }
 
 // Value returns the engineering value of raw bits.
@@ -45,13 +49,19 @@ func (c *Column) Value(raw uint64) float64 {
 type Schema struct {
 	Group   string
 	Columns []Column
+	// Interval is zero for scans that hold readings. Else they hold summaries of
+	// so long each, see Summary: whole milliseconds of boottime.
+	Interval time.Duration
 }
 
 // MaxColumns is the largest number of columns in a schema.
 const MaxColumns = 5000
 
-// schemaVersion begins the canonical form.
-const schemaVersion = 1
+// The versions that begin the canonical form.
+const (
+	readingsVersion  = 1
+	summariesVersion = 2
+)
 
 // ID returns the schema's name.
 func (s *Schema) ID() SchemaID {
@@ -65,11 +75,23 @@ func (s *Schema) ID() SchemaID {
 //	column: id uvarint | type u8 | decimals i8 | factor f64 | offset f64 | tag text | unit text | description text
 //	text:   length u8 | bytes (UTF-8)
 //
+// and of one of summaries:
+//
+//	version u8 = 2 | group text | interval ms uvarint | columns uvarint
+//	column: as above | statistic u8
+//
 // Numbers of fixed width are big endian. A text over 255 bytes is cut; the
 // configuration refuses it before.
 func (s *Schema) Append(dst []byte) []byte {
-	dst = append(dst, schemaVersion)
+	version := byte(readingsVersion)
+	if s.Interval > 0 {
+		version = summariesVersion
+	}
+	dst = append(dst, version)
 	dst = appendText(dst, s.Group)
+	if version == summariesVersion {
+		dst = binary.AppendUvarint(dst, uint64(s.Interval/time.Millisecond))
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.Columns)))
 	for i := range s.Columns {
 		c := &s.Columns[i]
@@ -80,6 +102,9 @@ func (s *Schema) Append(dst []byte) []byte {
 		dst = appendText(dst, c.Tag)
 		dst = appendText(dst, c.Unit)
 		dst = appendText(dst, c.Description)
+		if version == summariesVersion {
+			dst = append(dst, byte(c.Statistic))
+		}
 	}
 	return dst
 }
@@ -90,10 +115,15 @@ var ErrMalformed = errors.New("malformed")
 // ParseSchema reads a canonical form and returns what is left of b.
 func ParseSchema(b []byte) (*Schema, []byte, error) {
 	r := reader{b: b}
-	if v := r.byte(); !r.bad && v != schemaVersion {
-		return nil, nil, fmt.Errorf("schema version %d, want %d: %w", v, schemaVersion, ErrMalformed)
+	version := r.byte()
+	if !r.bad && version != readingsVersion && version != summariesVersion {
+		return nil, nil, fmt.Errorf("schema version %d, want %d or %d: %w", version, readingsVersion, summariesVersion, ErrMalformed)
 	}
 	s := &Schema{Group: r.text()}
+	if version == summariesVersion {
+		s.Interval = r.milliseconds()
+		r.bad = r.bad || s.Interval == 0
+	}
 	n := r.uvarint()
 	// A column takes at least 22 bytes: ids, type, scale and three empty texts.
 	if r.bad || n > MaxColumns || n > uint64(len(r.b)/22) {
@@ -102,23 +132,31 @@ func ParseSchema(b []byte) (*Schema, []byte, error) {
 	s.Columns = make([]Column, n)
 	for i := range s.Columns {
 		c := &s.Columns[i]
-		id := r.uvarint()
-		if id > math.MaxUint32 {
-			r.bad = true
+		*c = r.column()
+		if version == summariesVersion {
+			c.Statistic = Statistic(r.byte())
+			r.bad = r.bad || c.Statistic == AsRead || c.Statistic > Max
 		}
-		c.ID = ID(id)
-		c.Type = Type(r.byte())
-		c.Decimals = int8(r.byte())
-		c.Scale.Factor = math.Float64frombits(r.uint(8))
-		c.Scale.Offset = math.Float64frombits(r.uint(8))
-		c.Tag = r.text()
-		c.Unit = r.text()
-		c.Description = r.text()
-		if r.bad || !c.Type.Valid() {
+		if r.bad {
 			return nil, nil, fmt.Errorf("schema %q column %d: %w", s.Group, i, ErrMalformed)
 		}
 	}
 	return s, r.b, nil
+}
+
+// column takes what a column has in every version.
+func (r *reader) column() (c Column) {
+	id := r.uvarint()
+	c.ID = ID(id)
+	c.Type = Type(r.byte())
+	c.Decimals = int8(r.byte())
+	c.Scale.Factor = math.Float64frombits(r.uint(8))
+	c.Scale.Offset = math.Float64frombits(r.uint(8))
+	c.Tag = r.text()
+	c.Unit = r.text()
+	c.Description = r.text()
+	r.bad = r.bad || id > math.MaxUint32 || !c.Type.Valid()
+	return c
 }
 
 // Lookup finds a schema by its id; ok is false where it is not known.

@@ -67,6 +67,18 @@ func (t Type) Parse(s string) (raw uint64, err error) {
 	return strconv.ParseUint(s, 10, 8*t.Size())
 }
 
+// less reports whether raw bits a stand for a smaller number than b; never of a NaN.
+func (t Type) less(a, b uint64) bool {
+	switch t {
+	case Int16, Int32, Int64:
+		unused := 64 - 8*t.Size()
+		return int64(a<<unused) < int64(b<<unused)
+	case Float32, Float64:
+		return t.Float(a) < t.Float(b)
+	}
+	return a < b
+}
+
 // mask covers the bits that a type uses.
 func (t Type) mask() uint64 {
 	if t == Bool {
