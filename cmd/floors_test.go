@@ -46,6 +46,8 @@ var floors = map[string]int{
 	"link/mqtt":     0, // MQTT session engine
 	"link/linksim":  0, // TCP relay with delay, rate and outages
 	"systemd":       0, // sd_notify, unit, sysusers, udev
+
+	"bufferstore/faultfs": 0, // tests only: a file system that loses power, fills up, fails
 }
 
 // appliance lists what the appliance may not link: it stays small, and what
