@@ -8,38 +8,52 @@ import (
 	"skyhaul/edge/point"
 )
 
-//go:embed schema.sql
-var ddl string
+var (
+	//go:embed schema.sql
+	tables string
+	//go:embed views.sql
+	views string
+)
 
 // version is the PRAGMA user_version of schema.sql.
-const version = 1
+const version = 2
+
+// upgrade gives tables of version 1 what those of version 2 have.
+const upgrade = `
+	ALTER TABLE schema ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE point ADD COLUMN statistic TEXT NOT NULL DEFAULT '';`
 
 var errForeign = errors.New("it holds tables of another program")
 
-// create makes the tables in an empty database and refuses a strange one.
+// create makes the tables in an empty database, upgrades those of an older
+// version and refuses a strange one.
 func create(t *tx) error {
-	var found, tables int
+	var found, others int
 	if err := t.row("PRAGMA user_version", nil, &found); err != nil {
 		return err
 	}
-	if err := t.row("SELECT count(*) FROM sqlite_schema", nil, &tables); err != nil {
+	if err := t.row("SELECT count(*) FROM sqlite_schema", nil, &others); err != nil {
 		return err
 	}
 	switch {
 	case found == version:
 		return nil
+	case found == 1:
+		return t.script(upgrade)
 	case found != 0:
 		return fmt.Errorf("it is of version %d, this program knows %d", found, version)
-	case tables != 0:
+	case others != 0:
 		return errForeign
 	}
-	if _, err := t.s.conn.ExecContext(t.ctx, ddl); err != nil {
+	if err := t.script(tables); err != nil {
 		return err
 	}
-	if err := t.words(); err != nil {
-		return err
-	}
-	_, err := t.s.conn.ExecContext(t.ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
+	return t.words()
+}
+
+// script changes the tables; what they are then is of this version.
+func (t *tx) script(ddl string) error {
+	_, err := t.s.conn.ExecContext(t.ctx, fmt.Sprintf("%s\n%s\nPRAGMA user_version = %d", ddl, views, version))
 	return err
 }
 

@@ -27,7 +27,7 @@ type Reading struct {
 	Seq        bufferstore.Seq
 	Stamp      point.Stamp
 	Group      string
-	Column     *point.Column
+	Column     *point.Column // of a summary, its Statistic and Tag say what the value is
 	Raw        uint64
 	Value      float64 // scaled; NaN where there is none
 	Quality    point.Quality

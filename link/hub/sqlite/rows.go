@@ -75,7 +75,9 @@ func (w *writer) readingsOf(seq int64, sc schema) error {
 	for i := range sc.Columns {
 		raw, q := w.scan.Values[i], w.scan.Quality[i]
 		w.pending = append(w.pending, w.epoch, seq, int64(i), int64(raw), value(&sc.Columns[i], raw, q), int64(q))
-		w.readings++
+		if sc.Interval == 0 {
+			w.readings++
+		}
 		if len(w.pending) == readingRows*readingColumns {
 			if _, err := w.exec(insertReadings, w.pending...); err != nil {
 				return err

@@ -94,8 +94,8 @@ func (t *tx) saveSchemas(site, epoch int64, b *batch.Batch) error {
 		if found {
 			continue
 		}
-		res, err := t.exec("INSERT INTO schema (site, schema, grp, body, epoch, seq) VALUES (?, ?, ?, ?, ?, ?)",
-			site, id.String(), sc.Group, sc.Append(nil), epoch, firstSeen(id, b))
+		res, err := t.exec("INSERT INTO schema (site, schema, grp, body, epoch, seq, interval_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			site, id.String(), sc.Group, sc.Append(nil), epoch, firstSeen(id, b), sc.Interval.Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -114,8 +114,9 @@ func (t *tx) saveSchemas(site, epoch int64, b *batch.Batch) error {
 func (t *tx) savePoints(row int64, sc *point.Schema) error {
 	for i := range sc.Columns {
 		c := &sc.Columns[i]
-		_, err := t.exec("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			row, int64(i), int64(c.ID), c.Tag, c.Description, c.Unit, c.Type.String(), number(c.Scale.Factor), number(c.Scale.Offset), int64(c.Decimals))
+		_, err := t.exec("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			row, int64(i), int64(c.ID), c.Tag, c.Description, c.Unit, c.Type.String(), number(c.Scale.Factor), number(c.Scale.Offset), int64(c.Decimals),
+			c.Statistic.String())
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,9 @@
--- The tables of a skyhub database, version 1 (PRAGMA user_version).
+-- The tables of a skyhub database, version 2 (PRAGMA user_version).
 --
 -- A record is named for ever by its epoch and its sequence number in it, so
 -- these two are the key of everything that came as a record. Times in columns
--- ending in _ms are Unix milliseconds, UTC. Start with the views at the end:
--- readings, completeness, point_versions, gaps, forks.
+-- ending in _ms are Unix milliseconds, UTC. Start with the views, in views.sql:
+-- readings, summaries, completeness, point_versions, gaps, forks.
 --
 -- To back up while skyhub runs: sqlite3 hub.db '.backup copy.db'. To restore,
 -- stop every skyhub, replace the file and delete the two beside it that end in
@@ -59,6 +59,7 @@ CREATE TABLE schema (
     body   BLOB    NOT NULL,                    -- canonical form
     epoch  INTEGER NOT NULL REFERENCES epoch (id), -- where it was first seen
     seq    INTEGER NOT NULL,
+    interval_ms INTEGER NOT NULL DEFAULT 0,     -- 0: its scans hold readings; else summaries of so long each
     UNIQUE (site, schema)
 ) STRICT;
 
@@ -74,6 +75,7 @@ CREATE TABLE point (
     factor      REAL,                           -- value = raw * factor + offset
     offset      REAL,
     decimals    INTEGER NOT NULL,               -- -1 for as many as needed
+    statistic   TEXT    NOT NULL DEFAULT '',    -- in a summary: count, min, mean or max of the good readings
     PRIMARY KEY (schema, col)
 ) STRICT, WITHOUT ROWID;
 
@@ -194,89 +196,3 @@ CREATE TABLE time_quality (
     time_quality INTEGER PRIMARY KEY,
     name         TEXT NOT NULL
 ) STRICT;
-
--- Every reading with the scale and the names that held when it was taken. Ask
--- it by site, by wall_ms and by point_id or tag. CROSS JOIN is SQLite's way to
--- have the tables read in this order.
-CREATE VIEW readings AS
-SELECT
-    site.site,
-    epoch.lane,
-    schema.grp AS "group",
-    point.point_id,
-    point.tag,
-    strftime('%Y-%m-%dT%H:%M:%fZ', scan.wall_ms / 1000.0, 'unixepoch') AS time,
-    reading.value,
-    point.unit,
-    quality.status AS quality,
-    quality.reason,
-    point.type,
-    reading.raw,
-    time_quality.name AS time_quality,
-    scan.boot,
-    scan.boottime_ms,
-    scan.wall_ms,
-    epoch.epoch,
-    scan.seq,
-    strftime('%Y-%m-%dT%H:%M:%fZ', scan.received_ms / 1000.0, 'unixepoch') AS received_at
-FROM site
-CROSS JOIN epoch ON epoch.site = site.id
-CROSS JOIN scan ON scan.epoch = epoch.id
-CROSS JOIN schema ON schema.id = scan.schema
-CROSS JOIN point ON point.schema = scan.schema
-CROSS JOIN reading ON reading.epoch = scan.epoch AND reading.seq = scan.seq AND reading.col = point.col
-JOIN quality ON quality.quality = reading.quality
-JOIN time_quality ON time_quality.time_quality = scan.time_quality;
-
--- Points as they changed: from the named record on, in that group.
-CREATE VIEW point_versions AS
-SELECT
-    site.site, point.point_id, point.tag, point.description, point.unit, point.type,
-    point.factor, point.offset, point.decimals, schema.grp AS "group", schema.schema,
-    epoch.lane, epoch.epoch, schema.seq
-FROM point
-JOIN schema ON schema.id = point.schema
-JOIN site ON site.id = schema.site
-JOIN epoch ON epoch.id = schema.epoch;
-
-CREATE VIEW gaps AS
-SELECT
-    site.site, epoch.lane, epoch.epoch, gap.first, gap.last, gap.last - gap.first + 1 AS records, gap.reason,
-    strftime('%Y-%m-%dT%H:%M:%fZ', gap.declared_ms / 1000.0, 'unixepoch') AS declared_at
-FROM gap
-JOIN epoch ON epoch.id = gap.epoch
-JOIN site ON site.id = epoch.site;
-
--- What is here and what is missing, up to last: the highest number known of,
--- by what is stored or, in a fork the latest, by the epoch that follows.
-CREATE VIEW completeness AS
-SELECT
-    site, lane, epoch, parent, first, floor, last, stored_above, last - floor - stored_above AS missing,
-    (SELECT count(*) FROM gap WHERE gap.epoch = id) AS gaps,
-    coalesce((SELECT sum(gap.last - gap.first + 1) FROM gap WHERE gap.epoch = id), 0) AS lost
-FROM (
-    SELECT
-        epoch.id, site.site, epoch.lane, epoch.epoch, epoch.parent, epoch.first, epoch.floor,
-        max(
-            epoch.floor,
-            coalesce((SELECT max(stored.last) FROM stored WHERE stored.epoch = epoch.id), 0),
-            coalesce((
-                SELECT max(child.first) - 1 FROM epoch AS child
-                WHERE child.site = epoch.site AND child.lane = epoch.lane AND child.parent = epoch.epoch
-            ), 0)
-        ) AS last,
-        coalesce((SELECT sum(stored.last - stored.first + 1) FROM stored WHERE stored.epoch = epoch.id), 0) AS stored_above
-    FROM epoch
-    JOIN site ON site.id = epoch.site
-    WHERE epoch.first > 0
-);
-
--- Epochs that claim the same place in a lane: a card was cloned, an old image
--- restored or a store begun anew. All of them are kept.
-CREATE VIEW forks AS
-SELECT site.site, epoch.lane, epoch.parent, count(*) AS epochs, group_concat(epoch.epoch, ' ') AS which
-FROM epoch
-JOIN site ON site.id = epoch.site
-WHERE epoch.first > 0
-GROUP BY epoch.site, epoch.lane, epoch.parent
-HAVING count(*) > 1;
