@@ -19,6 +19,8 @@ var floors = map[string]int{
 	"cmd/skyhub":  5, // the central receiver
 	"cmd/skydemo": 5, // the whole system in one process
 
+	"cmd/buffigures": 5, // tests only: what the buffer costs, beside its targets
+
 	"edge": 4, // assembles the daemon from a configuration and a store
 
 	"config":          3, // file -> checked values that are the packages' own types
