@@ -38,6 +38,8 @@ var floors = map[string]int{
 	"link/batch":       1, // the wire format: records <-> bytes
 	"link/batch/bench": 2, // bytes per reading of recorded data
 
+	"bufferstore/vmtest": 1, // tests only: power cuts of a virtual machine
+
 	"edge/point":    0, // point, schema, value, quality, stamp, scan, event: the records' content
 	"edge/stable":   0, // small named values that must outlive anything
 	"bufferstore":   0, // durable lanes of opaque records, cursors, retention, declared gaps
