@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -49,53 +50,111 @@ func TestWhatWasSyncedSurvivesEveryCut(t *testing.T) {
 	}
 }
 
-// fated writes n sectors of ones over synced zeros, each by a write of per
-// sectors, and counts how often 200 cuts leave none, some, or all of them.
-func fated(t *testing.T, n, per int) (none, some, all int) {
+// survivors writes 16 sectors of ones over synced zeros, by writes of per
+// sectors, and returns how often 400 cuts leave which of them: "1" the ones.
+func survivors(t *testing.T, per int) map[string]int {
 	t.Helper()
 	v, dir := mounted(t, faultfs.Options{})
 	path := filepath.Join(dir, "f")
-	put(t, path, make([]byte, n*len(sector)))
+	put(t, path, make([]byte, 16*len(sector)))
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	check(t, err)
 	defer f.Close()
-	for i := 0; i < n; i += per {
+	for i := 0; i < 16; i += per {
 		_, err := f.WriteAt(bytes.Repeat(sector, per), int64(i*len(sector)))
 		check(t, err)
 	}
-	for seed := range int64(200) {
-		got := image(t, v, seed)["f"]
-		if len(got) != n*len(sector) {
-			t.Fatalf("cut %d: the file has %d bytes, want %d", seed, len(got), n*len(sector))
+	counts := map[string]int{}
+	names := strings.NewReplacer(string(sector), "1", string(make([]byte, len(sector))), "0")
+	for seed := range int64(400) {
+		got := names.Replace(image(t, v, seed)["f"])
+		if len(got) != 16 {
+			t.Fatalf("cut %d leaves %q", seed, got)
 		}
-		ones := 0
-		for i := range n {
-			switch at := got[i*len(sector):][:len(sector)]; at {
-			case string(sector):
-				ones++
-			case string(make([]byte, len(sector))):
-			default:
-				t.Fatalf("cut %d: sector %d is torn", seed, i)
-			}
-		}
-		switch ones {
-		case 0:
-			none++
-		case n:
-			all++
-		default:
-			some++
-		}
+		counts[got]++
 	}
-	return none, some, all
+	return counts
 }
 
 func TestWhatWasNotSyncedIsKeptLostOrTornAtSectors(t *testing.T) {
-	for _, per := range []int{1, 4, 16} {
-		none, some, all := fated(t, 16, per)
-		t.Logf("16 sectors by writes of %d: %d cuts left none, %d some, %d all", per, none, some, all)
-		if none < 20 || some < 20 || all < 20 {
-			t.Errorf("16 sectors by writes of %d: %d cuts left none, %d some, %d all: want 20 of each", per, none, some, all)
+	for _, want := range []struct {
+		per   int
+		shape string
+	}{
+		{16, `^0+$`},
+		{16, `^1+$`},
+		{16, `^1+0+$`},
+		{16, `^0+1+$`},
+		{16, `^.*10+1.*0.*$`},
+		{4, `^0+$`},
+		{4, `^1+$`},
+		{4, `^(1111)*(1|11|111)0+$`}, // in order up to a torn one
+		{4, `^0000.*1111.*$`},
+		{1, `^.*10+1.*0.*$`},
+	} {
+		n := 0
+		for left, cuts := range survivors(t, want.per) {
+			if ok, err := regexp.MatchString(want.shape, left); ok {
+				n += cuts
+			} else {
+				check(t, err)
+			}
+		}
+		if n < 10 {
+			t.Errorf("writes of %d sectors: %d of 400 cuts leave %s, want 10", want.per, n, want.shape)
+		}
+	}
+}
+
+func TestCutLeavesTheNeighboursOfAWriteAlone(t *testing.T) {
+	v, dir := mounted(t, faultfs.Options{})
+	path := filepath.Join(dir, "f")
+	old := strings.Repeat("o", 1536)
+	put(t, path, []byte(old))
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	check(t, err)
+	defer f.Close()
+	_, err = f.WriteAt(bytes.Repeat([]byte("n"), 1000), 100)
+	check(t, err)
+	for seed := range int64(200) {
+		if got := image(t, v, seed)["f"]; got[:100] != old[:100] || got[1100:] != old[1100:] {
+			t.Fatalf("cut %d has changed what wasn't written", seed)
+		}
+	}
+}
+
+func TestLostSizeTakesItsBlocksAlong(t *testing.T) {
+	v, dir := mounted(t, faultfs.Options{})
+	check(t, os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat(sector, 80), 0o644))
+	syncDir(t, dir)
+	short := 0
+	for seed := range int64(100) {
+		size := int64(len(image(t, v, seed)["f"]))
+		if used := v.Image(seed).Stats().Used; used > (size+4095)/4096*4096 {
+			t.Fatalf("cut %d leaves %d bytes in %d bytes of blocks", seed, size, used)
+		}
+		if size < int64(80*len(sector)) {
+			short++
+		}
+	}
+	if short < 20 {
+		t.Errorf("%d of 100 cuts leave a file too short, want 20", short)
+	}
+}
+
+func TestOldestOfManyWritesCountAsWrittenBack(t *testing.T) {
+	v, dir := mounted(t, faultfs.Options{})
+	f, err := os.Create(filepath.Join(dir, "f"))
+	check(t, err)
+	defer f.Close()
+	syncDir(t, dir)
+	for i := range int64(4097) {
+		_, err := f.WriteAt([]byte{1}, i)
+		check(t, err)
+	}
+	for seed := range int64(20) {
+		if got := len(image(t, v, seed)["f"]); got < 2048 {
+			t.Fatalf("cut %d leaves %d writes, want 2048", seed, got)
 		}
 	}
 }
@@ -167,6 +226,12 @@ func TestStrictLosesNewEntriesOfADirectoryThatWasNotSynced(t *testing.T) {
 	wantOutcomes(t, v, "") // the file is in a directory that has no entry
 	syncDir(t, dir)
 	wantOutcomes(t, v, "d/ d/b")
+	put(t, filepath.Join(dir, "x"), sector)
+	check(t, os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, "d/y")))
+	syncDir(t, filepath.Join(dir, "d"))
+	wantOutcomes(t, v, "d/ d/b d/y")
+	syncDir(t, dir)
+	wantOutcomes(t, v, "d/ d/b d/y")
 }
 
 func TestFileReplacedWithoutFsyncMayBeEmpty(t *testing.T) {
@@ -189,13 +254,17 @@ func TestFileReplacedWithoutFsyncMayBeEmpty(t *testing.T) {
 func TestTruncatedTailNeverComesBackInPart(t *testing.T) {
 	v, dir := mounted(t, faultfs.Options{})
 	path := filepath.Join(dir, "f")
-	put(t, path, bytes.Repeat([]byte("old."), 2048))
+	old := strings.Repeat("o", 8192)
+	put(t, path, []byte(old))
 	check(t, os.Truncate(path, 100))
-	check(t, os.Truncate(path, 8192))
-	zeros, old := strings.Repeat("\x00", 8092), strings.Repeat("old.", 2048)
-	for seed := range int64(100) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	check(t, err)
+	defer f.Close()
+	_, err = f.WriteAt(bytes.Repeat([]byte("n"), 1024), 5000)
+	check(t, err)
+	for seed := range int64(200) {
 		got := image(t, v, seed)["f"]
-		if got != old && got != old[:100] && got != old[:100]+zeros {
+		if got != old && (got[:100] != old[:100] || strings.Contains(got[100:], "o")) {
 			t.Fatalf("cut %d leaves %d bytes that never were", seed, len(got))
 		}
 	}

@@ -103,6 +103,37 @@ func TestFullVolumeTakesWhatFitsAndRecovers(t *testing.T) {
 	check(t, err)
 }
 
+func TestUnlinkedFileTakesNoSpace(t *testing.T) {
+	v, dir := mounted(t, faultfs.Options{})
+	f, err := os.Create(filepath.Join(dir, "f"))
+	check(t, err)
+	defer f.Close()
+	_, err = f.Write(sector)
+	check(t, err)
+	check(t, os.Remove(f.Name()))
+	_, err = f.WriteAt(sector, 1<<20)
+	check(t, err)
+	if used := v.Stats().Used; used != 0 {
+		t.Errorf("%d bytes are used, want 0", used)
+	}
+}
+
+func TestReservedBlocksReadAsZeros(t *testing.T) {
+	_, dir := mounted(t, faultfs.Options{})
+	for _, name := range []string{"a", "b"} {
+		f, err := os.Create(filepath.Join(dir, name))
+		check(t, err)
+		check(t, unix.Fallocate(int(f.Fd()), 0, 0, 4096))
+		_, err = f.WriteAt(sector, int64(name[0]-'a')*512)
+		check(t, err)
+		check(t, f.Close())
+	}
+	want := string(make([]byte, 512)) + string(sector) + string(make([]byte, 3072))
+	if got := tree(t, dir)["b"]; got != want {
+		t.Error("a reserved block holds what was written to another file")
+	}
+}
+
 func TestPunchedAndReservedBlocksAreCounted(t *testing.T) {
 	v, dir := mounted(t, faultfs.Options{})
 	f, err := os.Create(filepath.Join(dir, "f"))
@@ -189,6 +220,21 @@ func TestEveryCallCanBeMadeToFail(t *testing.T) {
 	if len(walked) != 6 { // create, write, fsync, rename, open, fsync
 		t.Errorf("calls %v failed, want 6", walked)
 	}
+}
+
+func TestLastingFaultStrikesUntilItIsHealed(t *testing.T) {
+	v, dir := mounted(t, faultfs.Options{})
+	f, err := os.Create(filepath.Join(dir, "f"))
+	check(t, err)
+	defer f.Close()
+	v.Fail(faultfs.Fault{Ops: faultfs.Write, Nth: 2, Lasting: true})
+	for i, want := range []error{nil, syscall.EIO, syscall.EIO, syscall.EIO} {
+		_, err := f.Write(sector)
+		wantErr(t, fmt.Sprint("write ", i), err, want)
+	}
+	v.Heal()
+	_, err = f.Write(sector)
+	check(t, err)
 }
 
 func TestFaultsByChanceStrikeSome(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -171,5 +172,14 @@ func TestCallsAreCounted(t *testing.T) {
 	want := faultfs.Stats{Writes: got.Writes, Bytes: 5000, Syncs: 1, DirSyncs: 1, Calls: 4 + got.Writes, Used: 8192}
 	if got != want || got.Writes < 1 {
 		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+func TestChildrenDoNotHoldTheMountUp(t *testing.T) {
+	mounted(t, faultfs.Options{})
+	out, err := exec.CommandContext(t.Context(), "ls", "-l", "/proc/self/fd").Output()
+	check(t, err)
+	if bytes.Contains(out, []byte("/dev/fuse")) {
+		t.Errorf("a child process holds the device:\n%s", out)
 	}
 }
