@@ -1,281 +1,148 @@
+//go:build !(386 || arm || mips || mipsle || windows)
+
 package bufferstore
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"log/slog"
-	"os"
+	"hash/crc32"
+	"iter"
 	"path/filepath"
-	"slices"
-	"time"
+	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
+	"github.com/dgraph-io/badger/v4/y"
 )
 
-// openTries is how often a store that can't be opened is tried: one attempt of
-// Badger may mend what the next one needs.
-const openTries = 3
+const (
+	// tableBytes is where a table ends. The builder holds twice that in memory.
+	tableBytes = 512 << 10
+	// blockBytes takes a usual chunk, because a block grows by doubling.
+	blockBytes = 320 << 10
+	// lastLevel is Badger's seventh, which is never compacted.
+	lastLevel = 6
+)
 
-// badgerEngine is Badger with all values in the LSM tree: its value log leaks
-// on DropPrefix and hides failed syncs.
-type badgerEngine struct {
-	db  *badger.DB
-	dir string
-	// synced is when the directory had last changed as its entries were synced:
-	// Badger doesn't sync the entry of a new log file.
-	synced time.Time
+// segmentEngine writes segments on this machine.
+var segmentEngine engine = badgerEngine{}
+
+// badgerEngine makes a segment a Badger database that is read only from its
+// birth: tables of chunks under their first numbers, u64 big endian, and a manifest. The tables
+// are made by Badger's builder but written from here, because Badger writes through
+// memory maps, and then a full disk ends the process instead of the call.
+type badgerEngine struct{}
+
+func (badgerEngine) build(dir string, values iter.Seq[sealedChunk]) error {
+	t := tables{dir: dir}
+	for c := range values {
+		if err := t.add(c); err != nil {
+			return err
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := writeSynced(filepath.Join(dir, badger.ManifestFilename), encodeManifest(t.count)); err != nil {
+		return err
+	}
+	return syncDir(dir)
 }
 
-// badgerOptions keeps the anonymous memory small: it goes with the size of the
-// log, of which there is one being written and one or two being flushed, and
-// with that of tables. Logs so small are gathered in level zero, because each
-// compaction from there rewrites the level below.
-func badgerOptions(dir string, log *slog.Logger) badger.Options {
-	o := badger.DefaultOptions(dir).
-		WithLogger(badgerLog{log}).
+// tables writes chunks into tables from number 1 on.
+type tables struct {
+	dir     string
+	builder *table.Builder // nil while it would be empty
+	count   uint64
+}
+
+func (t *tables) add(c sealedChunk) (err error) {
+	defer recovered(&err)
+	if t.builder == nil {
+		t.builder = table.NewTableBuilder(table.Options{TableSize: tableBytes, BlockSize: blockBytes})
+	}
+	t.builder.Add(y.KeyWithTs(badgerKey(c.first), 1), y.ValueStruct{Value: c.value}, 0)
+	if t.builder.ReachedCapacity() {
+		return t.flush()
+	}
+	return nil
+}
+
+func (t *tables) flush() error {
+	if t.builder == nil {
+		return nil
+	}
+	defer func() {
+		t.builder.Close()
+		t.builder = nil
+	}()
+	t.count++
+	return writeSynced(table.NewFilename(t.count, t.dir), t.builder.Finish())
+}
+
+func badgerKey(first Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(first)) }
+
+// encodeManifest names tables 1 to count, in Badger's manifest version 8: one set of
+// changes, a protocol buffer, that creates them.
+//
+//	| Bdgr | 0 u16 | 8 u16 | length u32 | crc32c u32 | {0x0a | length | 0x08 | table uvarint | 0x18 | level}... |
+func encodeManifest(count uint64) []byte {
+	var set []byte
+	for id := uint64(1); id <= count; id++ {
+		change := append(binary.AppendUvarint([]byte{0x08}, id), 0x18, lastLevel)
+		set = append(append(set, 0x0a, byte(len(change))), change...)
+	}
+	b := append([]byte("Bdgr"), 0, 0, 0, 8)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(set)))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(set, castagnoli))
+	return append(b, set...)
+}
+
+func (badgerEngine) open(dir string) (c chunks, err error) {
+	defer recovered(&err)
+	db, err := badger.Open(badger.DefaultOptions(dir).
+		WithReadOnly(true).
+		WithBypassLockGuard(true). // it would write a file
+		WithLogger(nil).
 		WithMetricsEnabled(false).
-		WithSyncWrites(true).
 		WithDetectConflicts(false).
-		WithBypassLockGuard(true). // Store holds its own lock
-		WithNumGoroutines(1).
-		WithMemTableSize(2 << 20).     // a transaction takes 15 % of it
-		WithValueThreshold(300 << 10). // no value is so long: see parts
-		WithValueLogFileSize(1 << 20).
-		WithNumMemtables(2).
-		WithBlockCacheSize(0).
-		WithIndexCacheSize(0).
 		WithCompression(options.None).
 		WithChecksumVerificationMode(options.NoVerification). // ours are checked; Badger's end the process
-		WithNumCompactors(2).
-		WithNumLevelZeroTables(4).
-		WithNumLevelZeroTablesStall(8).
-		WithBaseLevelSize(8 << 20).
-		WithBlockSize(128 << 10).
-		WithBaseTableSize(2 << 20)
-	o.TableSizeMultiplier = 1
-	return o
-}
-
-func openBadger(dir string, log *slog.Logger) (engine, error) {
-	o := badgerOptions(dir, log)
-	if err := checkTables(dir, o); err != nil {
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0))
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	for range openTries {
-		if err := sweep(dir); err != nil {
-			return nil, err
-		}
-		var db *badger.DB
-		if db, err = tryBadger(o); err == nil {
-			b := &badgerEngine{db: db, dir: dir}
-			return b, errors.Join(b.sweepParts(), b.syncEntries())
-		}
-		if errors.Is(err, errDamaged) {
-			break // a panic left goroutines behind that may still hold the files
-		}
-		// Without encryption this file holds nothing, yet Badger wants it intact.
-		_ = os.Remove(filepath.Join(dir, badger.KeyRegistryFileName))
-	}
-	return nil, err
+	return badgerChunks{db}, nil
 }
 
-func tryBadger(o badger.Options) (db *badger.DB, err error) {
+type badgerChunks struct{ db *badger.DB }
+
+// get reads through a memory map. A sector that has gone bad since all bytes
+// were checked is then a fault, which would end the process.
+func (b badgerChunks) get(first Seq) (value []byte, err error) {
 	defer recovered(&err)
-	return badger.Open(o)
-}
-
-// recovered turns a panic of Badger's, which it has for damaged blocks, into errDamaged.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("%w: %v", errDamaged, r)
-	}
-}
-
-// checkTables refuses what would make Badger delete all tables, which is a
-// lost manifest, or end the process, which is a table cut short. Tables that the
-// manifest doesn't name are what a kill left of a compaction; Badger removes them.
-func checkTables(dir string, o badger.Options) error {
-	all, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
-	if err != nil {
-		return fmt.Errorf("%w: %v", errDamaged, err)
-	}
-	defer f.Close()
-	m, _, err := badger.ReplayManifestFile(f, 0, o)
-	if err != nil {
-		return fmt.Errorf("manifest: %w: %v", errDamaged, err)
-	}
-	for id := range m.Tables {
-		if err := checkTable(table.NewFilename(id, dir)); err != nil {
-			return fmt.Errorf("table %d: %w: %v", id, errDamaged, err)
-		}
-	}
-	return nil
-}
-
-// checkTable looks at the end of a table:
-//
-//	| blocks | index | length of index u32 | checksum | length of checksum u32 |
-func checkTable(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	end := info.Size()
-	for range 2 {
-		var n [4]byte
-		if _, err := f.ReadAt(n[:], max(0, end-4)); err != nil {
-			return err
-		}
-		end -= 4 + int64(binary.BigEndian.Uint32(n[:]))
-	}
-	if end < 0 {
-		return errors.New("cut short")
-	}
-	return nil
-}
-
-// sweep removes log files of no length, which a cut between their creation
-// and their first bytes leaves behind: Badger refuses them.
-func sweep(dir string) error {
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if ext := filepath.Ext(f.Name()); ext != ".mem" && ext != ".vlog" {
-			continue
-		}
-		info, err := f.Info()
-		if err != nil {
-			return err
-		}
-		if info.Size() == 0 {
-			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (b *badgerEngine) apply(ops []op) (err error) {
-	defer recovered(&err)
-	entries := make([]*badger.Entry, 0, len(ops))
-	for _, o := range ops {
-		if len(o.value) > partBytes {
-			e, err := b.putParts(o)
-			if err != nil {
-				return err
-			}
-			entries = append(entries, e)
-			continue
-		}
-		entries = append(entries, badger.NewEntry(o.key, o.value))
-	}
-	return b.write(entries)
-}
-
-// write sets entries in one transaction, or removes those without a value.
-func (b *badgerEngine) write(entries []*badger.Entry) error {
-	txn := b.db.NewTransaction(true)
-	defer txn.Discard()
-	for _, e := range entries {
-		set := txn.SetEntry
-		if e.Value == nil {
-			set = func(e *badger.Entry) error { return remove(txn, e.Key) }
-		}
-		if err := set(e); err != nil {
-			return err
-		}
-	}
-	if err := txn.Commit(); err != nil {
-		return err
-	}
-	return b.syncEntries()
-}
-
-// syncEntries makes new log files findable after a power cut.
-func (b *badgerEngine) syncEntries() error {
-	info, err := os.Stat(b.dir)
-	if err != nil || info.ModTime().Equal(b.synced) {
-		return err
-	}
-	b.synced = info.ModTime()
-	return syncDir(b.dir)
-}
-
-func (b *badgerEngine) get(key []byte) (value []byte, err error) {
-	defer recovered(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	err = b.db.View(func(txn *badger.Txn) error {
-		item, err := txn.Get(key)
+		item, err := txn.Get(badgerKey(first))
 		if err != nil {
-			return err
+			return fmt.Errorf("chunk %d: %w: %v", first, errDamaged, err)
 		}
-		value, err = valueOf(txn, item)
+		value, err = item.ValueCopy(nil)
 		return err
 	})
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, errAbsent
-	}
 	return value, err
 }
 
-func (b *badgerEngine) each(prefix []byte, f func(key, value []byte) error) (err error) {
-	defer recovered(&err)
-	return b.db.View(func(txn *badger.Txn) error {
-		o := badger.DefaultIteratorOptions
-		o.Prefix, o.PrefetchValues = prefix, false
-		it := txn.NewIterator(o)
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			value, err := valueOf(txn, it.Item())
-			if err != nil {
-				return err
-			}
-			if err := f(it.Item().KeyCopy(nil), value); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (b *badgerEngine) drop(prefixes [][]byte) (err error) {
-	defer recovered(&err)
-	all := slices.Clone(prefixes)
-	for _, p := range prefixes {
-		all = append(all, append([]byte{keyPart}, p...))
-	}
-	return b.db.DropPrefix(all...)
-}
-
-func (b *badgerEngine) close() (err error) {
+func (b badgerChunks) close() (err error) {
 	defer recovered(&err)
 	return b.db.Close()
 }
 
-// badgerLog keeps Badger's own lines for debugging: what an operator must
-// know is said once, by Store.
-type badgerLog struct{ log *slog.Logger }
-
-func (b badgerLog) Errorf(f string, a ...any)   { b.line("error", f, a) }
-func (b badgerLog) Warningf(f string, a ...any) { b.line("warning", f, a) }
-func (b badgerLog) Infof(string, ...any)        {}
-func (b badgerLog) Debugf(string, ...any)       {}
-
-func (b badgerLog) line(kind, f string, a []any) {
-	b.log.Debug("badger", "kind", kind, "text", fmt.Sprintf(f, a...))
+// recovered turns a panic of Badger's, which it has for what it can't read, into errDamaged.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", errDamaged, r)
+	}
 }

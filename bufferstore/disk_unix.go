@@ -28,15 +28,14 @@ func allocated(info fs.FileInfo) int64 {
 	return info.Size()
 }
 
-// lockFile opens a file that no other process may open so until unlock.
-func lockFile(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+// lockDir locks a directory, for this process alone, until unlock. It writes nothing.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, errors.New("in use by another process")
+		return nil, errors.Join(errors.New("in use by another process"), f.Close())
 	}
 	return f, nil
 }
@@ -54,4 +53,25 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// datasync makes the content of a file durable whose blocks and length were so before.
+func datasync(f *os.File) error {
+	if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+// reserveFile makes a file that takes size bytes of the disk, whatever they are.
+func reserveFile(name string, size int64) error {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+	if err != nil {
+		err = errors.Join(&os.PathError{Op: "fallocate", Path: name, Err: err}, os.Remove(name))
+	}
+	return errors.Join(err, f.Close())
 }

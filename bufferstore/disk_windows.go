@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 )
@@ -24,9 +25,9 @@ func freeBytes(dir string) (int64, error) {
 // allocated is what a file takes on disk.
 func allocated(info fs.FileInfo) int64 { return info.Size() }
 
-// lockFile opens a file that no other process may open so until unlock.
-func lockFile(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+// lockDir locks a directory, by a file in it, for this process alone, until unlock.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -43,3 +44,9 @@ func unlock(f *os.File) error { return f.Close() }
 
 // syncDir does nothing: Windows makes entries durable with their file.
 func syncDir(string) error { return nil }
+
+// datasync makes the content of a file durable.
+func datasync(f *os.File) error { return f.Sync() }
+
+// reserveFile does nothing: a laptop has space.
+func reserveFile(string, int64) error { return nil }

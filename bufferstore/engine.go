@@ -1,29 +1,44 @@
 package bufferstore
 
-import "errors"
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"syscall"
+)
 
-// engine keeps values under ordered keys. One goroutine at a time calls apply
-// and drop; get and each may run beside them.
+// engine writes and opens the chunks of a segment.
 type engine interface {
-	// apply makes all operations durable in one step before it returns nil.
-	// After an error all or none of them may be durable, and the engine must be
-	// opened again before the next apply.
-	apply(ops []op) error
-	// get returns the value of a key, errAbsent if there is none. Any other
-	// error means that the value is damaged.
-	get(key []byte) ([]byte, error)
-	// each calls f for the keys that begin with prefix, in order.
-	each(prefix []byte, f func(key, value []byte) error) error
-	// drop removes all keys beneath the prefixes and gives their space back.
-	// After an error it is as after one of apply.
-	drop(prefixes [][]byte) error
+	// build writes chunks, whose first numbers rise, into dir, which is there and
+	// empty. It returns nil once all files and dir are synced.
+	build(dir string, values iter.Seq[sealedChunk]) error
+	// open opens what build wrote, read only. Every byte has been checked before.
+	open(dir string) (chunks, error)
+}
+
+// chunks are those of an open segment. Goroutines may share it until close.
+type chunks interface {
+	// get returns the value of the chunk that begins with first, which is the
+	// caller's own.
+	get(first Seq) ([]byte, error)
 	close() error
 }
 
-// op sets a key, or removes it where value is nil.
-type op struct{ key, value []byte }
+var errDamaged = errors.New("damaged")
 
-var (
-	errAbsent  = errors.New("absent")
-	errDamaged = errors.New("damaged")
-)
+// faults are what a file system answers where it has lost something, and not
+// where it, or the process, is short of something for the moment.
+var faults = []error{
+	io.EOF, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EIO, syscall.EBADMSG, errCorrupt,
+}
+
+// faulty reports whether err says that something on disk can't be read.
+func faulty(err error) bool {
+	for _, f := range faults {
+		if errors.Is(err, f) {
+			return true
+		}
+	}
+	return false
+}

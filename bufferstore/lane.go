@@ -30,15 +30,7 @@ type entry struct {
 }
 
 // cost is what an entry takes of MaxPending.
-func (e entry) cost() int64 { return int64(len(e.data)) + 64 }
-
-// size is about what an entry takes of a transaction.
-func (e entry) size() int64 {
-	if e.lost != Kept {
-		return 256 // an operation of its own
-	}
-	return int64(len(e.data)) + 4
-}
+func (e entry) cost() int64 { return cost(e.data) }
 
 // drop is a Drop that waits for a Sync.
 type drop struct {
@@ -84,7 +76,7 @@ func (l *Lane) wait(e entry) {
 func (s *Store) shed(l *Lane) {
 	goal := s.options.MaxPending / 8 * 7 // not for every record anew
 	for _, victim := range slices.Backward(s.lanes) {
-		if victim.options.Policy == DropOldest && s.pending > goal {
+		if victim.options.Policy != Keep && s.pending > goal {
 			victim.refuse(victim.oldestOver(goal))
 		}
 	}
@@ -161,4 +153,15 @@ func (l *Lane) Spans() []Span {
 		out[i] = Span{Epoch: sp.epoch, Parent: sp.parent, First: sp.first, Last: last}
 	}
 	return out
+}
+
+// validLane reports whether a name can be one of a lane: it becomes part of the
+// names of files.
+func validLane(name string) bool {
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(name) > 0 && len(name) <= 64
 }

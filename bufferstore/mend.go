@@ -1,98 +1,89 @@
 package bufferstore
 
-import "time"
+import "slices"
 
-// reopenWait is how long a Sync waits for an engine that is opened again.
-const reopenWait = 2 * time.Second
-
-// reopened is the outcome of opening the engine again.
-type reopened struct {
-	engine engine
-	err    error
+// segmentID names a segment.
+type segmentID struct {
+	lane   string
+	number uint64
 }
 
-// fail notes that a write has failed. What it wrote may be durable or not, and
-// the kernel forgets what it couldn't write, so that the next good sync proves
-// nothing about it.
-func (s *Store) fail() {
-	s.broken = true
+// noteDamaged remembers, for Run, a segment that can't be read as it was written.
+func (s *Store) noteDamaged(id segmentID) {
 	s.mu.Lock()
-	s.suspect = true
+	s.damaged[id] = true
 	s.mu.Unlock()
+	s.wake()
 }
 
-// mend opens the engine again after a failed write, as soon as the disk takes
-// writes: closing it writes all it has in memory to new files. What is durable
-// is then read back, and the rest stays pending. Until then the old engine
-// serves readers. Called with Store.writer.
-func (s *Store) mend() error {
-	if !s.broken {
-		return nil
-	}
-	if s.reopened == nil {
-		if err := s.writable(); err != nil {
-			return err
-		}
-		s.reopen()
-	}
-	select {
-	case r := <-s.reopened:
-		s.reopened = nil
-		if r.err != nil {
-			return r.err
-		}
-		return s.adopt(r.engine)
-	case <-time.After(reopenWait):
-		return errAway
-	}
-}
-
-// reopen closes the engine and opens it again, which may take as long as the
-// disk is slow.
-func (s *Store) reopen() {
-	s.access.Lock()
-	old := s.engine
-	s.engine = nil
-	s.access.Unlock()
-	done := make(chan reopened, 1)
-	s.reopened = done
-	go func() {
-		if old != nil {
-			if err := old.close(); err != nil {
-				s.options.Logger.Debug("closing a failed store", "err", err)
-			}
-		}
-		e, err := s.open(s.path, s.options.Logger)
-		done <- reopened{e, err}
-	}()
-}
-
-// adopt takes an engine that was opened again. Numbers that were durable and
-// are not found any more read as damaged.
-func (s *Store) adopt(e engine) error {
-	states := make([]*state, len(s.lanes))
-	for i, l := range s.lanes {
-		found, err := load(e, l.name)
-		if err != nil {
-			return err
-		}
-		states[i] = &found.state
-		states[i].end = max(states[i].end, l.Durable())
-		states[i].first = max(states[i].first, l.current().first)
-	}
-	s.access.Lock()
-	s.engine = e
-	s.access.Unlock()
-	s.broken = false
-
+// takeDamaged returns the segments that noteDamaged was told of.
+func (s *Store) takeDamaged() (all []segmentID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.suspect = false
-	for i, l := range s.lanes {
-		l.land(states[i])
-		for _, c := range l.cursors {
-			c.saved = unsaved
+	for id := range s.damaged {
+		all = append(all, id)
+	}
+	clear(s.damaged)
+	return all
+}
+
+// repair replaces segments that were found damaged by what is left of them, and
+// declares the rest lost.
+func (s *Store) repair() error {
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	for _, id := range s.takeDamaged() {
+		now, err := repairSegment(s.segments(), s.engine, id.lane, id.number)
+		if err == nil {
+			err = s.locked(func() error { return s.replace(id, now) })
+		}
+		if err != nil {
+			s.noteDamaged(id)
+			return err
 		}
 	}
 	return nil
+}
+
+// replace makes durable that a segment is now what its repair has left, no chunks if nothing.
+func (s *Store) replace(id segmentID, now segment) error {
+	l, t := s.find(id.lane), s.begin()
+	st := t.lane(l)
+	i := slices.IndexFunc(st.segments, func(g segment) bool { return g.number == id.number })
+	if i < 0 {
+		return nil // given up meanwhile
+	}
+	was := st.segments[i]
+	left, err := s.extents(id, now)
+	if err != nil {
+		return err
+	}
+	next, lost := was.first, Seq(0)
+	for _, c := range append(left, extent{first: was.last + 1}) {
+		if next < c.first {
+			t.lose(l, gap{next, c.first - 1, Damaged})
+			lost += c.first - next
+		}
+		next = c.last + 1
+	}
+	st.segments = slices.Clone(st.segments)
+	st.bytes -= was.bytes
+	if now.chunks == 0 {
+		st.segments = slices.Delete(st.segments, i, i+1)
+	} else {
+		st.segments[i] = now
+		st.bytes += now.bytes
+		t.event(kindSealed, l.name, func(b []byte) []byte { return appendSegment(b, now) })
+	}
+	s.options.Logger.Error("segment was damaged", "lane", id.lane, "number", id.number, "lost", lost, "kept", was.last-was.first+1-lost)
+	return t.commit()
+}
+
+// extents returns where the chunks of a repaired segment lie.
+func (s *Store) extents(id segmentID, now segment) ([]extent, error) {
+	if now.chunks == 0 {
+		return nil, nil
+	}
+	_, chunks, err := describe(s.segments(), id.lane, id.number)
+	return chunks, err
 }

@@ -1,44 +1,44 @@
 package bufferstore
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
+	"slices"
 	"time"
 )
 
-// maxOpenings is how many openings in a row may end with the process before
-// the content is set aside unread: a damaged table can make the engine do that,
-// but so can a kill or a power cut.
-const maxOpenings = 10
+// segmentsDir and quarantineDir are the folders of segments and of what was set aside.
+const (
+	segmentsDir   = "segments"
+	quarantineDir = "quarantine"
+)
 
-// opener opens an engine in a directory that exists.
-type opener func(dir string, log *slog.Logger) (engine, error)
+// ErrKey says that a store can't be read without its key, or with another one.
+var ErrKey = errors.New("the buffer is encrypted under another key, or no key was given")
 
 // Open opens the store in dir, which it creates if need be, under a new epoch.
-// Content that is damaged or of a newer version is set aside in
-// dir/quarantine-… and a fresh store begun. Open fails only if nothing can be
-// read or written ([*FullError] where the disk is full), if another process
-// has the store open, or on a 32-bit machine.
+// It reads the head and the names of the segments, writes nothing and needs no
+// space: a full, failing or read-only file system makes the first Sync fail, not
+// Open. What is damaged costs the records that it held. Content of a newer
+// version is set aside in dir/quarantine and a fresh store begun. Open fails if
+// dir can't be made or read, if another process has the store open, or with
+// [ErrKey].
 func Open(dir string, o Options) (*Store, error) {
-	s, err := open(dir, o, openBadger)
-	var full *FullError
-	if err != nil && !errors.As(err, &full) {
+	s, err := open(dir, o, segmentEngine)
+	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
-	return s, err
+	return s, nil
 }
 
-func open(dir string, o Options, with opener) (*Store, error) {
-	if strconv.IntSize == 32 {
-		return nil, errors.New("badger loses data on 32-bit machines without a word: build for a 64-bit one")
-	}
+func open(dir string, o Options, e engine) (*Store, error) {
 	o, err := o.checked()
 	if err != nil {
 		return nil, err
@@ -46,190 +46,222 @@ func open(dir string, o Options, with opener) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, options: o, open: with}
-	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
+	s := &Store{
+		dir: dir, options: o, engine: e, epoch: newEpoch(), started: time.Now(),
+		witness: witness{dir: dir}, waker: make(chan struct{}, 1), damaged: map[segmentID]bool{},
+		built: map[*Lane]*segment{}, number: map[*Lane]uint64{},
+	}
+	if s.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
-	if err := s.begins(); err != nil {
+	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, unlock(s.lock))
 	}
-	return s, nil
+	s.beginEpoch()
+	return s, s.measure()
 }
 
-// begins brings a locked store to its first epoch's beginning.
-func (s *Store) begins() error {
-	if err := checkFree(s.dir, reserve); err != nil {
-		return err
+// keys derives the keys of the head's frames and of chunks.
+func keys(key []byte) (head, chunk cipher.AEAD, err error) {
+	if key == nil {
+		return nil, nil, nil
 	}
-	found, err := s.openEngine()
-	if err != nil {
-		return err
-	}
-	if err = s.measure(); err == nil {
-		err = s.beginEpoch(found)
-	}
-	if err != nil {
-		return errors.Join(err, s.engine.close())
-	}
-	return nil
-}
-
-// openEngine opens the engine and reads what it holds of each lane. What can't
-// be read is set aside, once.
-func (s *Store) openEngine() ([]*found, error) {
-	if err := s.find(); err != nil {
-		return nil, err
-	}
-	if s.unfinished() >= maxOpenings {
-		if err := s.setAside(errors.New("opening it ended the process")); err != nil {
-			return nil, err
-		}
-	}
-	found, err := s.tryEngine()
-	if err == nil || environment(err) {
-		return found, err
-	}
-	if err := s.setAside(err); err != nil {
-		return nil, err
-	}
-	return s.tryEngine()
-}
-
-// find sets path to the directory of the engine: a fresh store never takes the
-// path of one that was set aside, whose engine may still hold it.
-func (s *Store) find() error {
-	aside, err := filepath.Glob(filepath.Join(s.dir, "quarantine-*"))
-	if err != nil {
-		return err
-	}
-	for _, q := range aside {
-		s.quarantined = append(s.quarantined, filepath.Base(q))
-	}
-	stores, err := filepath.Glob(filepath.Join(s.dir, "store-*"))
-	if err != nil {
-		return err
-	}
-	if len(stores) > 0 {
-		s.path = stores[0]
-		return nil
-	}
-	return s.fresh()
-}
-
-func (s *Store) fresh() error {
-	s.path = filepath.Join(s.dir, "store-"+newEpoch().String())
-	return os.Mkdir(s.path, 0o700)
-}
-
-// setAside keeps what can't be read under another name and begins afresh.
-func (s *Store) setAside(cause error) error {
-	name := strings.Replace(filepath.Base(s.path), "store-", "quarantine-", 1)
-	if err := os.Rename(s.path, filepath.Join(s.dir, name)); err != nil {
-		return err
-	}
-	s.quarantined = append(s.quarantined, name)
-	s.options.Logger.Error("store set aside, a fresh one begins", "dir", s.dir, "name", name, "err", cause)
-	return s.fresh()
-}
-
-// unfinished counts the openings before this one that never came to their end.
-func (s *Store) unfinished() int {
-	b, _ := os.ReadFile(s.openings())
-	n, _ := strconv.Atoi(string(b))
-	return n
-}
-
-func (s *Store) openings() string { return filepath.Join(s.dir, "opening") }
-
-// tryEngine opens the engine and reads what it holds.
-func (s *Store) tryEngine() ([]*found, error) {
-	if err := writeFile(s.openings(), strconv.Itoa(s.unfinished()+1)); err != nil {
-		return nil, err
-	}
-	e, err := s.open(s.path, s.options.Logger)
-	if err == nil {
-		s.engine = e
-		var all []*found
-		if all, err = s.loadAll(); err == nil {
-			return all, s.opened()
-		}
-		err = errors.Join(err, e.close())
-	}
-	return nil, errors.Join(err, s.opened())
-}
-
-// opened ends the count of openings.
-func (s *Store) opened() error {
-	return errors.Join(os.Remove(s.openings()), syncDir(s.dir))
-}
-
-func (s *Store) loadAll() ([]*found, error) {
-	if err := s.checkVersion(); err != nil {
-		return nil, err
-	}
-	s.loadAge()
-	marks := s.readMarks()
-	var all []*found
-	for _, l := range s.options.Lanes {
-		f, err := load(s.engine, l.Name)
+	var made [2]cipher.AEAD
+	for i, use := range []string{"skyhaul buffer head", "skyhaul buffer chunk"} {
+		k, err := hkdf.Key(sha256.New, key, nil, use, 32)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for p := range f.state.pieces {
-			s.base = max(s.base, p.age)
+		block, err := aes.NewCipher(k)
+		if err != nil {
+			return nil, nil, err
 		}
-		if end := f.state.end; f.recall(marks[l.Name]) {
-			f.recalled = true
-			s.options.Logger.Error("durable records are gone", "lane", l.Name, "first", max(f.state.first, end+1), "last", f.state.end)
-		}
-		all = append(all, f)
-	}
-	return all, nil
-}
-
-// loadAge sets base. If it is damaged the newest chunk tells enough.
-func (s *Store) loadAge() {
-	key := []byte{keyAge}
-	if stored, err := s.engine.get(key); err == nil {
-		if v, err := take(key, stored, 8); err == nil {
-			s.base = time.Duration(number(v, 0))
+		if made[i], err = cipher.NewGCMWithRandomNonce(block); err != nil {
+			return nil, nil, err
 		}
 	}
+	return made[0], made[1], nil
 }
 
-// checkVersion refuses a version that isn't ours. A store without a version
-// must be empty.
-func (s *Store) checkVersion() error {
-	key := []byte{keyVersion}
-	stored, err := s.engine.get(key)
-	if errors.Is(err, errAbsent) {
-		return s.engine.each(nil, func(key, _ []byte) error {
-			return fmt.Errorf("key %q without a version: %w", key, errDamaged)
-		})
+// recover reads what is on disk. Content of a newer version is set aside once.
+func (s *Store) recover() error {
+	headKey, chunkKey, err := keys(s.options.Key)
+	if err != nil {
+		return err
+	}
+	s.key = chunkKey
+	img, err := s.readImage(headKey)
+	if errors.Is(err, errVersion) && !s.looking {
+		if err := s.setAside(err); err != nil {
+			return err
+		}
+		img, err = s.readImage(headKey)
 	}
 	if err != nil {
 		return err
 	}
-	v, err := take(key, stored, 1)
+	s.base = img.age
+	s.quarantined, err = entries(filepath.Join(s.dir, quarantineDir))
 	if err != nil {
 		return err
 	}
-	if v[0] != formatVersion {
-		return fmt.Errorf("version %d, this program knows %d", v[0], formatVersion)
+	return s.settle(img)
+}
+
+// readImage reads the head and the marks.
+func (s *Store) readImage(key cipher.AEAD) (*image, error) {
+	flag := os.O_RDWR
+	if s.looking {
+		flag = os.O_RDONLY
 	}
+	h, all, err := openHead(s.dir, s.options.HeadBytes, flag)
+	if err != nil {
+		return nil, err
+	}
+	h.key = key
+	img, err := replay(all, func(fr frame) ([]byte, error) {
+		if fr.kind&encryptedFrame == 0 {
+			return fr.body, nil
+		}
+		if key == nil {
+			return nil, ErrKey
+		}
+		body, err := key.Open(nil, nil, fr.body, append(slices.Clone(fr.tag[:]), byte(fr.kind)))
+		if err != nil {
+			return nil, ErrKey
+		}
+		return body, nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	s.head = h
+	for name, m := range s.witness.read() {
+		img.lane(name).recall(m, img.whole)
+	}
+	return img, nil
+}
+
+// settle makes the lanes of the image and of the segments that are there.
+func (s *Store) settle(img *image) error {
+	if !s.looking {
+		if err := tidySegments(s.segments()); err != nil {
+			s.options.Logger.Warn("leftovers in the buffer can't be removed", "err", err)
+		}
+	}
+	there, err := listSegments(s.segments())
+	if err != nil {
+		return err
+	}
+	for name := range there {
+		img.lane(name)
+	}
+	for _, o := range s.options.Lanes {
+		img.lane(o.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(img.lanes)) {
+		f := img.lanes[name]
+		for _, g := range f.settle(s.present(name, f, there[name]), img.records[name]) {
+			s.options.Logger.Error("durable records are gone", "lane", name, "first", g.first, "last", g.last)
+		}
+		for _, k := range f.state.segments {
+			s.base = max(s.base, k.age)
+		}
+	}
+	s.makeLanes(img.lanes)
 	return nil
 }
 
-// environment tells a machine that can't serve from a store that is damaged.
-func environment(err error) bool {
-	var full *FullError
-	if errors.As(err, &full) || errors.Is(err, fs.ErrPermission) {
-		return true
+// present returns the segments of a lane that are on disk.
+func (s *Store) present(lane string, f *found, there []uint64) (all []present) {
+	known := map[uint64]segment{}
+	for _, g := range f.state.segments {
+		known[g.number] = g
 	}
-	for _, e := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return true
+	for _, n := range there {
+		if g, ok := known[n]; ok {
+			all = append(all, present{segment: g})
+			continue
+		}
+		g, epochs, err := s.unknown(lane, n)
+		if err != nil {
+			s.options.Logger.Error("segment can't be read", "lane", lane, "number", n, "err", err)
+			continue
+		}
+		all = append(all, present{g, epochs})
+	}
+	return all
+}
+
+// unknown reads what a segment tells of itself.
+func (s *Store) unknown(lane string, number uint64) (segment, []extent, error) {
+	g, chunks, err := describe(s.segments(), lane, number)
+	if err != nil && !s.looking {
+		_, err = repairSegment(s.segments(), s.engine, lane, number)
+		if err == nil {
+			g, chunks, err = describe(s.segments(), lane, number)
 		}
 	}
-	return false
+	return g, chunks, err
+}
+
+func (s *Store) segments() string { return filepath.Join(s.dir, segmentsDir) }
+
+// makeLanes makes the lanes of Options, and behind them those that Options
+// doesn't name any more, whose records stay.
+func (s *Store) makeLanes(all map[string]*found) {
+	for _, o := range s.options.Lanes {
+		s.lanes = append(s.lanes, newLane(s, o, all[o.Name]))
+	}
+	s.named = len(s.lanes)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if f := all[name]; s.Lane(name) == nil && f.state.end > 0 {
+			s.lanes = append(s.lanes, newLane(s, LaneOptions{Name: name}, f))
+		}
+	}
+}
+
+func newLane(s *Store, o LaneOptions, f *found) *Lane {
+	l := &Lane{s: s, name: o.Name, options: o, spans: f.spans, last: f.state.end, state: &f.state, cursors: map[string]*Cursor{}}
+	for name, m := range f.cursors {
+		l.cursors[name] = &Cursor{lane: l, marks: m, saved: m}
+	}
+	return l
+}
+
+// beginEpoch gives every lane the epoch of this opening, which is durable with
+// the first records under it.
+func (s *Store) beginEpoch() {
+	for _, l := range s.lanes[:s.named] {
+		l.begin(s.epoch)
+	}
+}
+
+// setAside moves content of a newer version away. The marks stay, so that its
+// numbers aren't given out again.
+func (s *Store) setAside(cause error) error {
+	aside := filepath.Join(s.dir, quarantineDir, "store-"+s.epoch.String())
+	if err := os.MkdirAll(aside, 0o700); err != nil {
+		return err
+	}
+	for _, name := range append(slices.Clone(headNames), segmentsDir) {
+		err := os.Rename(filepath.Join(s.dir, name), filepath.Join(aside, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	s.options.Logger.Error("store set aside, a fresh one begins", "dir", s.dir, "as", aside, "err", cause)
+	return syncDir(s.dir)
+}
+
+// entries lists a folder, which need not be there.
+func entries(dir string) (all []string, err error) {
+	found, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range found {
+		all = append(all, e.Name())
+	}
+	return all, err
 }

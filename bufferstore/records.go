@@ -2,22 +2,22 @@ package bufferstore
 
 import (
 	"errors"
+	"io/fs"
 	"iter"
 	"sort"
 )
-
-var errNoCodec = errors.New("chunk is packed and the store was opened without a codec")
 
 // Records yields the lane's durable records from number from on, in order and
 // without a hole: every number up to the durable end at the beginning of the
 // iteration is a record or lies in a gap. A gap never spans two epochs; the
 // numbers of epochs that Spans has forgotten come with a zero epoch. Damage
 // becomes a gap and reading goes on; an error ends it: the store is closed, or
-// recovering from a failed write. An iteration holds no lock and one chunk in
-// memory.
+// its chunks need a codec or a key that it was opened without. An iteration
+// holds no lock and one segment open.
 func (l *Lane) Records(from Seq) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		r := reader{lane: l, pos: max(from, 1), end: l.Durable(), yield: yield}
+		defer r.leave()
 		for r.pos <= r.end && r.step() {
 		}
 	}
@@ -25,36 +25,87 @@ func (l *Lane) Records(from Seq) iter.Seq2[Record, error] {
 
 // reader is an iteration over a lane.
 type reader struct {
-	lane    *Lane
-	pos     Seq // next
-	end     Seq
-	yield   func(Record, error) bool
-	segment uint32 // whose chunks are known
-	chunks  []extent
+	lane  *Lane
+	pos   Seq // next
+	end   Seq
+	yield func(Record, error) bool
+	in    *reading // nil: in no segment
 }
 
-// step yields what is at pos, up to the end of a chunk or a gap. It reports
-// whether to go on.
+// leave closes the segment.
+func (r *reader) leave() {
+	if r.in != nil {
+		_ = r.in.close() // it was only read
+	}
+	r.in = nil
+}
+
+// step yields what is at pos, up to the end of a chunk, a gap or the head. It
+// reports whether to go on.
 func (r *reader) step() bool {
-	p := r.lane.current().at(r.pos)
+	s := r.lane.s
+	if s.isClosed() {
+		return r.fail(errClosed)
+	}
+	st := r.lane.current()
+	p := st.at(r.pos)
 	p.last = min(p.last, r.end)
-	if p.lost != Kept {
+	switch {
+	case p.lost != Kept:
 		return r.gap(p.last, p.lost)
+	case p.segment == 0:
+		return r.head(st, p.last)
 	}
-	where, key, err := r.locate(p)
+	if err := r.enter(p.segment); err != nil {
+		return r.missing(p, p.last, err)
+	}
+	return r.chunk(p)
+}
+
+// head yields records of the head.
+func (r *reader) head(st *state, last Seq) bool {
+	for _, k := range st.head[st.find(r.pos):] {
+		if k.seq > last {
+			break
+		}
+		if !r.record(k.data) {
+			return false
+		}
+	}
+	return true
+}
+
+// enter opens a segment, unless it is open.
+func (r *reader) enter(number uint64) (err error) {
+	if r.in != nil && r.in.number == number {
+		return nil
+	}
+	r.leave()
+	l := r.lane
+	r.in, err = openReading(l.s.segments(), l.s.engine, l.name, number)
+	if err == nil && r.in.damaged {
+		l.s.noteDamaged(segmentID{l.name, number})
+	}
+	return err
+}
+
+// chunk yields the records of the chunk at pos, or the gap before the next one.
+func (r *reader) chunk(p stretch) bool {
+	all := r.in.extents
+	i := sort.Search(len(all), func(i int) bool { return all[i].last >= r.pos })
+	if i == len(all) {
+		return r.missing(p, p.last, errDamaged)
+	}
+	if all[i].first > r.pos { // a hole between chunks
+		return r.missing(p, min(p.last, all[i].first-1), errDamaged)
+	}
+	last := min(p.last, all[i].last)
+	coded, body, err := r.load(i)
 	if err != nil {
-		return r.damaged(p, p.last, err)
+		return r.missing(p, last, err)
 	}
-	if where.first > r.pos { // a hole between chunks
-		return r.damaged(p, min(p.last, where.first-1), errDamaged)
-	}
-	last := min(p.last, where.last)
-	form, body, err := r.load(key, where)
-	if err != nil {
-		return r.damaged(p, last, err)
-	}
-	next, more := where.first, true
-	err = r.lane.s.unpack(form, body, func(rec []byte) bool {
+	next, more := all[i].first, true
+	err = unpack(r.lane.s.options.Codec, coded, body, func(rec []byte) bool {
 		if next >= r.pos && next <= last {
 			more = r.record(rec)
 		}
@@ -64,48 +115,28 @@ func (r *reader) step() bool {
 	if !more || r.pos > last {
 		return more
 	}
-	if errors.Is(err, errNoCodec) {
-		return r.fail(err)
+	if err == nil {
+		err = errDamaged
 	}
-	return r.damaged(p, last, errDamaged)
-}
-
-// locate returns the chunk of p at pos, or the next one behind a hole, and its key.
-func (r *reader) locate(p place) (extent, []byte, error) {
-	l := r.lane
-	if p.segment == 0 {
-		return p.small, seqKey(keyHead, l.name, p.small.first), nil
-	}
-	if r.segment != p.segment || r.chunks[len(r.chunks)-1].last < r.pos {
-		chunks, err := l.s.chunks(l, p.segment)
-		if err != nil {
-			return extent{}, nil, err
-		}
-		r.segment, r.chunks = p.segment, chunks
-	}
-	i := sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].last >= r.pos })
-	if i == len(r.chunks) {
-		return extent{}, nil, errDamaged
-	}
-	return r.chunks[i], sealedKey(l.name, p.segment, r.chunks[i].first), nil
+	return r.missing(p, last, err)
 }
 
 // load reads a chunk and checks that it is the one that should be there.
-func (r *reader) load(key []byte, where extent) (form byte, body []byte, err error) {
-	l := r.lane
-	value, err := l.s.get(key)
+func (r *reader) load(i int) (coded bool, body []byte, err error) {
+	l, where := r.lane, r.in.extents[i]
+	value, err := r.in.get(i)
 	if err != nil {
-		return 0, nil, damage(err)
+		return false, nil, err
 	}
-	c, form, body, err := decodeChunk(l.name, value)
+	c, coded, body, err := decodeChunk(l.s.key, l.name, value)
 	if err != nil {
-		return 0, nil, err
+		return false, nil, err
 	}
 	sp, last := spanAt(l.spans, c.first, c.last)
-	if c.first != where.first || c.last != where.last || c.epoch != sp.epoch || c.last > last {
-		return 0, nil, errDamaged
+	if c.first != where.first || c.last != where.last || c.epoch != sp.epoch && sp.epoch != (Epoch{}) || c.last > last {
+		return false, nil, errDamaged
 	}
-	return form, body, nil
+	return coded, body, nil
 }
 
 // record yields the record at pos.
@@ -130,26 +161,30 @@ func (r *reader) gap(last Seq, why Reason) bool {
 	return true
 }
 
-// damaged yields the numbers from pos to last as damaged, if they are: what
-// was sealed or given up meanwhile is looked for again, and while a failed write
-// is being mended nothing is called lost.
-func (r *reader) damaged(p place, last Seq, err error) bool {
-	if !errors.Is(err, errDamaged) {
-		return r.fail(errAway)
+// missing yields the numbers from pos to last as damaged, if they are: what was
+// given up or repaired meanwhile is looked for again.
+func (r *reader) missing(p stretch, last Seq, err error) bool {
+	if errors.Is(err, errNoCodec) || errors.Is(err, errKey) {
+		return r.fail(err)
 	}
 	now := r.lane.settled().at(r.pos)
-	if r.lane.s.suspects() {
-		return r.fail(errAway)
-	}
 	now.last = min(now.last, r.end)
 	if now != p {
+		r.leave()
 		return true
 	}
+	if r.lane.s.looking && errors.Is(err, fs.ErrNotExist) {
+		return r.gap(last, Expired) // the store that is looked into has given it up
+	}
+	if !errors.Is(err, errDamaged) && !faulty(err) {
+		return r.fail(err)
+	}
+	r.lane.s.noteDamaged(segmentID{r.lane.name, p.segment})
 	return r.gap(last, Damaged)
 }
 
-// settled returns the state of the lane when no change is under way: one that
-// the engine has, but that is not published yet, looks like damage.
+// settled returns the state of the lane when no change is under way: one that is
+// on disk, but that is not published yet, looks like damage.
 func (l *Lane) settled() *state {
 	l.s.writer.Lock()
 	defer l.s.writer.Unlock()
@@ -160,11 +195,4 @@ func (l *Lane) settled() *state {
 func (r *reader) fail(err error) bool {
 	r.yield(Record{}, err)
 	return false
-}
-
-// suspects reports whether what can't be read may be there all the same.
-func (s *Store) suspects() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.suspect
 }

@@ -3,183 +3,195 @@ package bufferstore
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"slices"
-	"time"
 )
 
 const (
-	sealAge       = time.Minute // small chunks wait no longer
-	segmentChunks = 512
-	segmentBytes  = 32 << 20
+	// chunkBytes is the length of the records in a chunk, unless one alone is longer.
+	chunkBytes = 1 << 20
+	// buildSlack is what writing a segment takes of the disk for a moment, beside the segment.
+	buildSlack = 4 << 20
 )
 
-// seal packs the oldest small chunks of l into one sealed chunk, in one
-// transaction with their removal, if there are enough of them or they are old
-// enough. A damaged one becomes a gap. It reports whether it did anything.
-func (s *Store) seal(l *Lane) (bool, error) {
-	if !s.due(l) {
-		return false, nil
-	}
-	t := s.begin()
-	st := t.lane(l)
-	small, recs, err := s.gather(l, st.head)
-	if err != nil {
-		return false, err
-	}
-	for _, c := range small {
-		t.ops = append(t.ops, op{key: seqKey(keyHead, l.name, c.first)})
-		st.bytes -= c.bytes
-	}
-	st.head = st.head[len(small):]
-	if len(recs) == 0 {
-		st.gaps = declare(st.gaps, small[0].first, small[0].last, Damaged)
-	} else if err := t.addSealed(l, small, recs); err != nil {
-		return false, err
-	}
-	return true, t.commit(reserve)
-}
-
-func (s *Store) due(l *Lane) bool {
-	var size int64
-	head := l.current().head
-	for _, c := range head {
-		size += c.bytes
-	}
-	return len(head) > 0 && (size >= chunkBytes || s.age()-head[0].age >= sealAge)
-}
-
-// gather reads as many small chunks as make a sealed one: of one epoch,
-// without a hole between them. If the first is damaged it returns that alone
-// and no records.
-func (s *Store) gather(l *Lane, head []chunk) (small []chunk, recs []Record, err error) {
-	var size int64
-	for i, c := range head {
-		if i > 0 && (c.epoch != head[0].epoch || c.first != head[i-1].last+1 || size+c.bytes > chunkBytes) {
-			break
+// seal brings the records of full head files into segments, so that the files
+// can be filled anew. A lane with little in them gets no segment of its own yet:
+// its records are written once more, into the file being filled. Segments are
+// built without holding up Sync. Where the disk has no space for them and a
+// Sync waits, lanes that may drop give theirs up, and those of others move on
+// within the head as long as they fit.
+func (s *Store) seal(waiting bool) error {
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	t, old := &sealer{s: s, up: map[*Lane]Seq{}, carried: map[*Lane]Seq{}}, s.ripe()
+	room := s.options.HeadBytes / 16
+	for _, l := range s.lanes {
+		recs := old[l]
+		if len(recs) == 0 || s.built[l] != nil {
+			continue
 		}
-		more, err := s.records(l, c)
+		last, size := recs[len(recs)-1].seq, costs(recs)
+		if size <= room {
+			t.carried[l] = last
+			room -= size
+			continue
+		}
+		g, err := s.build(l, recs, size)
+		var full *FullError
 		switch {
-		case errors.Is(err, errDamaged) && i == 0:
-			return head[:1], nil, nil
-		case errors.Is(err, errDamaged):
-			return small, recs, nil
-		case err != nil:
-			return nil, nil, err
+		case err == nil:
+			s.built[l] = &g
+		case waiting && errors.As(err, &full) && l.options.Policy != Keep:
+			t.up[l] = last
+		case waiting && errors.As(err, &full) && size <= s.options.HeadBytes/4:
+			t.carried[l] = last
+		default:
+			return err
 		}
-		small, recs, size = append(small, c), append(recs, more...), size+c.bytes
 	}
-	return small, recs, nil
+	return s.locked(t.note)
 }
 
-// records reads a small chunk.
-func (s *Store) records(l *Lane, c chunk) (recs []Record, err error) {
-	value, err := s.get(seqKey(keyHead, l.name, c.first))
-	if err != nil {
-		return nil, damage(err)
-	}
-	got, form, body, err := decodeChunk(l.name, value)
-	if err != nil || got != c {
-		return nil, errDamaged
-	}
-	next := c.first
-	err = s.unpack(form, body, func(rec []byte) bool {
-		recs = append(recs, Record{Epoch: c.epoch, First: next, Last: next, Data: rec})
-		next++
-		return true
-	})
-	if err != nil || next != c.last+1 {
-		return nil, errDamaged
-	}
-	return recs, nil
+// sealer is what a seal does with the records of full head files, lane by lane
+// up to a number, beside those that are in Store.built.
+type sealer struct {
+	s           *Store
+	up, carried map[*Lane]Seq // given up, written once more
 }
 
-// damage takes an absent value for a damaged one.
-func damage(err error) error {
-	if errors.Is(err, errAway) {
+func costs(recs []kept) (sum int64) {
+	for _, k := range recs {
+		sum += cost(k.data)
+	}
+	return sum
+}
+
+// ripe returns the records in full head files.
+func (s *Store) ripe() map[*Lane][]kept {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	old := map[*Lane][]kept{}
+	last := s.head.last()
+	if last == nil {
+		return nil
+	}
+	for _, l := range s.lanes {
+		head := l.current().head
+		n := 0
+		for n < len(head) && head[n].generation < last.generation {
+			n++
+		}
+		old[l] = head[:n]
+	}
+	return old
+}
+
+// build writes a segment of records. Where there is no space for it, records
+// that may go make some.
+func (s *Store) build(l *Lane, recs []kept, size int64) (segment, error) {
+	if err := s.makeSpace(size + buildSlack); err != nil {
+		return segment{}, err
+	}
+	s.number[l] = max(l.current().next, s.number[l]+1)
+	return writeSegment(s.segments(), s.engine, l.name, s.number[l], s.pack(l, recs))
+}
+
+// note makes durable what became of the records.
+func (p *sealer) note() error {
+	t := p.s.begin()
+	t.sealing = true
+	for l, g := range p.s.built {
+		t.seal(l, *g)
+	}
+	for l, upTo := range p.up {
+		_, acked := t.held(l)
+		t.cut(l, upTo, acked, Evicted)
+	}
+	for l, upTo := range p.carried {
+		t.carryOver(l, upTo)
+	}
+	if err := t.commit(); err != nil {
 		return err
 	}
-	return errDamaged
-}
-
-// addSealed adds a sealed chunk of recs, which small held, to the lane's
-// newest segment.
-func (t *tx) addSealed(l *Lane, small []chunk, recs []Record) error {
-	last := small[len(small)-1]
-	c := chunk{epoch: last.epoch, first: small[0].first, last: last.last, age: last.age}
-	form, body := t.s.pack(recs)
-	value := encodeChunk(l.name, c, form, body)
-	c.bytes = int64(len(value))
-
-	g, chunks, err := t.newest(l)
-	if err != nil {
-		return err
-	}
-	chunks = append(chunks, extent{c.first, c.last})
-	g = newSegment(g.number, c.age, g.bytes+c.bytes, chunks)
-	st := t.lane(l)
-	st.bytes += c.bytes
-	st.segments = slices.Clone(st.segments)
-	if n := len(st.segments); n > 0 && st.segments[n-1].number == g.number {
-		st.segments[n-1] = g
-	} else {
-		st.segments = append(st.segments, g)
-	}
-	t.ops = append(t.ops, op{sealedKey(l.name, g.number, c.first), value},
-		put(segmentKey(keySegment, l.name, g.number), encodeSegment(g.age, g.bytes, chunks)))
+	clear(p.s.built)
 	return nil
 }
 
-// newest returns the segment that takes the next chunk, with its chunks.
-func (t *tx) newest(l *Lane) (segment, []extent, error) {
+// seal puts a segment in the place of the records that it holds. Where they
+// were given up meanwhile, it goes.
+func (t *change) seal(l *Lane, g segment) {
 	st := t.lane(l)
-	if n := len(st.segments); n > 0 {
-		g := st.segments[n-1]
-		if g.chunks < segmentChunks && g.bytes < min(segmentBytes, t.s.budget()/16) {
-			chunks, err := t.s.chunks(l, g.number)
-			if !errors.Is(err, errDamaged) {
-				return g, chunks, err
+	if g.last < st.first {
+		t.dropped = append(t.dropped, segmentID{l.name, g.number})
+		return
+	}
+	st.settle(g)
+	t.event(kindSealed, l.name, func(b []byte) []byte { return appendSegment(b, g) })
+}
+
+// carryOver writes the records up to a number once more.
+func (t *change) carryOver(l *Lane, upTo Seq) {
+	st := t.lane(l)
+	n := st.find(upTo + 1)
+	st.head = slices.Clone(st.head)
+	for i := range st.head[:n] {
+		st.head[i].generation = 0
+	}
+	t.carry(l, st.head[:n])
+}
+
+// pack yields records as chunks.
+func (s *Store) pack(l *Lane, recs []kept) iter.Seq2[sealedChunk, error] {
+	return func(yield func(sealedChunk, error) bool) {
+		for len(recs) > 0 {
+			sp, _ := spanAt(l.spans, recs[0].seq, recs[0].seq)
+			n := run(l.spans, recs)
+			c := chunk{epoch: sp.epoch, first: recs[0].seq, last: recs[n-1].seq, age: recs[n-1].age}
+			coded, body := s.body(sp.epoch, recs[:n])
+			if !yield(sealedChunk{c, encodeChunk(s.key, l.name, c, coded, body)}, nil) {
+				return
 			}
+			recs = recs[n:]
 		}
 	}
-	st.next++
-	return segment{number: st.next - 1}, nil, nil
 }
 
-// chunks reads where the chunks of a segment lie.
-func (s *Store) chunks(l *Lane, segment uint32) ([]extent, error) {
-	key := segmentKey(keySegment, l.name, segment)
-	value, err := s.get(key)
-	if err != nil {
-		return nil, damage(err)
+// run returns how many records go into one chunk: of one epoch, without a hole.
+func run(spans []span, recs []kept) (n int) {
+	_, last := spanAt(spans, recs[0].seq, maxSeq)
+	var size int64
+	for n < len(recs) && recs[n].seq == recs[0].seq+Seq(n) && recs[n].seq <= last {
+		if size += int64(len(recs[n].data)); n > 0 && size > chunkBytes {
+			break
+		}
+		n++
 	}
-	if value, err = take(key, value, -1); err != nil {
-		return nil, err
-	}
-	_, _, chunks, err := decodeSegment(value)
-	return chunks, err
+	return n
 }
 
-// pack returns the form and body of a sealed chunk: coded if that is shorter
-// and gives the same records back.
-func (s *Store) pack(recs []Record) (form byte, body []byte) {
+// body returns the body of a chunk: coded if that is shorter and gives the same
+// records back.
+func (s *Store) body(e Epoch, recs []kept) (coded bool, body []byte) {
 	var raw []byte
-	for _, r := range recs {
-		raw = appendRaw(raw, r.Data)
+	all := make([]Record, len(recs))
+	for i, k := range recs {
+		raw = appendRaw(raw, k.data)
+		all[i] = Record{Epoch: e, First: k.seq, Last: k.seq, Data: k.data}
 	}
 	if s.options.Codec == nil {
-		return formRaw, raw
+		return false, raw
 	}
-	coded, err := s.options.Codec.Seal(nil, recs)
-	if err != nil || len(coded) >= len(raw) || !s.same(coded, recs) {
-		return formRaw, raw
+	packed, err := s.options.Codec.Seal(nil, all)
+	if err != nil || len(packed) >= len(raw) || !s.same(packed, all) {
+		return false, raw
 	}
-	return formCoded, coded
+	return true, packed
 }
 
 // same reports whether a coded body holds recs, byte for byte.
-func (s *Store) same(coded []byte, recs []Record) bool {
+func (s *Store) same(body []byte, recs []Record) bool {
 	left := recs
-	err := s.unpack(formCoded, coded, func(rec []byte) bool {
+	err := unpack(s.options.Codec, true, body, func(rec []byte) bool {
 		if len(left) == 0 || !bytes.Equal(rec, left[0].Data) {
 			left = recs
 			return false

@@ -2,22 +2,23 @@ package bufferstore
 
 import (
 	"context"
+	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"time"
 )
 
 const (
-	tick         = 10 * time.Second // of Run
-	engineSlack  = 64 << 20         // of the quota: the engine's log, and tables that wait for compaction
-	reclaimBytes = 16 << 20         // so much without use is reclaimed at once
-	reclaimEvery = 10 * time.Minute // else
-	reclaimBatch = 256              // segments at once
-	maxCuts      = 1000             // operations of one transaction that may go on cutting
-	ageEvery     = 10 * time.Minute // a quiet store's age is saved so often
+	tick     = 10 * time.Second // of Run
+	reserve  = 32 << 20         // of the file system is left free, where quota doesn't say less
+	maxCuts  = 1000             // events of one commit that may go on cutting
+	ageEvery = 10 * time.Minute // a quiet store's age is saved so often
 )
 
-// Run packs small chunks into large ones, gives space back and keeps retention
-// and quota until ctx ends; it then returns nil.
+// Run brings records from the head into segments, gives space back, repairs
+// damaged segments and keeps retention and quota until ctx ends; it then
+// returns nil.
 func (s *Store) Run(ctx context.Context) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -26,24 +27,31 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			s.maintain()
+		case <-s.waker:
 		}
+		s.maintain()
+	}
+}
+
+// wake has Run look at once.
+func (s *Store) wake() {
+	select {
+	case s.waker <- struct{}{}:
+	default:
 	}
 }
 
 // maintain does one round of Run.
 func (s *Store) maintain() {
-	err := s.locked(s.retain)
-	for _, l := range s.lanes {
-		for more := true; err == nil && more; {
-			err = s.locked(func() (err error) {
-				more, err = s.seal(l)
-				return err
-			})
-		}
-	}
-	if err == nil {
-		err = s.locked(s.reclaim)
+	var err error
+	for _, step := range []func() error{
+		func() error { return s.locked(s.retain) },
+		func() error { return s.seal(false) },
+		s.repair,
+		func() error { return s.locked(s.sweep) },
+		s.keepBallast,
+	} {
+		err = errors.Join(err, step())
 	}
 	s.running.report(s.options.Logger, "maintaining the store", err)
 }
@@ -52,8 +60,8 @@ func (s *Store) maintain() {
 func (s *Store) locked(step func() error) error {
 	s.writer.Lock()
 	defer s.writer.Unlock()
-	if err := s.mend(); err != nil {
-		return err
+	if s.gone {
+		return errClosed
 	}
 	return step()
 }
@@ -76,37 +84,84 @@ func (s *Store) retain() error {
 		return err
 	}
 	t.makeRoom(0)
-	if len(t.ops) == 0 && t.age-s.savedAge >= ageEvery {
-		t.ops = append(t.ops, put([]byte{keyAge}, encodeNumbers(uint64(t.age))))
+	if len(t.events) == 0 && t.age-s.savedAge >= ageEvery {
+		t.events = append(t.events, ageEvent(t.age))
 	}
-	return t.commit(reserve / 2)
+	return t.commit()
 }
 
-// measure sets the quota.
-func (s *Store) measure() error {
-	if s.options.Quota > 0 {
-		s.quota.Store(s.options.Quota)
-		return nil
+// sweep removes segments without use.
+func (s *Store) sweep() error {
+	for len(s.garbage) > 0 {
+		id := s.garbage[len(s.garbage)-1]
+		if err := removeSegment(s.segments(), id.lane, id.number); err != nil {
+			return err
+		}
+		s.garbage = s.garbage[:len(s.garbage)-1]
 	}
+	return nil
+}
+
+// measure sets the quota: what Options say, and never more than the file system has.
+func (s *Store) measure() error {
 	free, err := freeBytes(s.dir)
 	if err != nil {
 		return err
 	}
-	used, err := usedBytes(s.path)
-	s.quota.Store(max(0, used+free-2*reserve))
-	return err
+	quota := max(0, s.used()+free-reserve)
+	if s.options.Quota > 0 {
+		quota = min(quota, s.options.Quota)
+	}
+	s.quota.Store(quota)
+	return nil
 }
 
-// budget is what records may take of the quota.
+// used is what the store takes on disk.
+func (s *Store) used() int64 {
+	sum := s.head.bytes() + s.ballast
+	for _, l := range s.lanes {
+		for _, g := range l.current().segments {
+			sum += g.bytes
+		}
+	}
+	return sum
+}
+
+// budget is what records may take of the quota: the rest is for the head's
+// files and a segment being built, but no more than half.
 func (s *Store) budget() int64 {
 	quota := s.quota.Load()
-	return quota - min(engineSlack, quota/2)
+	return quota - min(4*s.options.HeadBytes, quota/2)
+}
+
+// Crowded returns up to which number the lane's oldest records ought to be
+// thinned now, so that newer ones will find room: a sixteenth of the store at a
+// time, from the moment on when it is seven eighths full. It is zero while
+// space suffices, and for lanes whose policy isn't [Thin].
+func (l *Lane) Crowded() Seq {
+	s := l.s
+	var sum int64
+	for _, other := range s.lanes {
+		sum += other.current().bytes
+	}
+	budget := s.budget()
+	if l.options.Policy != Thin || sum <= budget/8*7 {
+		return 0
+	}
+	var upTo Seq
+	var size int64
+	for p := range l.current().pieces {
+		if upTo, size = p.last, size+p.bytes; size >= budget/16 {
+			break
+		}
+	}
+	return upTo
 }
 
 // makeRoom gives records up until need bytes more fit into the budget:
 // delivered ones first, then those of lanes that may drop, always the oldest. It
 // reports whether they fit.
-func (t *tx) makeRoom(need int64) bool {
+func (t *change) makeRoom(need int64) bool {
 	if t.bytes()+need > t.s.budget() && !t.measured {
 		t.measured = true
 		if err := t.s.measure(); err != nil {
@@ -115,7 +170,7 @@ func (t *tx) makeRoom(need int64) bool {
 	}
 	for t.bytes()+need > t.s.budget() {
 		if !t.giveUp(func(l *Lane, p piece, free Seq) bool { return p.last <= free }) &&
-			!t.giveUp(func(l *Lane, _ piece, _ Seq) bool { return l.options.Policy == DropOldest }) {
+			!t.giveUp(func(l *Lane, _ piece, _ Seq) bool { return l.options.Policy != Keep }) {
 			return false
 		}
 	}
@@ -123,7 +178,7 @@ func (t *tx) makeRoom(need int64) bool {
 }
 
 // bytes is what the records of all lanes are to take.
-func (t *tx) bytes() (sum int64) {
+func (t *change) bytes() (sum int64) {
 	for _, l := range t.s.lanes {
 		sum += t.lane(l).bytes
 	}
@@ -131,7 +186,7 @@ func (t *tx) bytes() (sum int64) {
 }
 
 // giveUp cuts the oldest piece of all lanes that may go, if there is one.
-func (t *tx) giveUp(may func(l *Lane, p piece, free Seq) bool) bool {
+func (t *change) giveUp(may func(l *Lane, p piece, free Seq) bool) bool {
 	var victim *Lane
 	var upTo, ackedTo Seq
 	age := time.Duration(math.MaxInt64)
@@ -141,37 +196,68 @@ func (t *tx) giveUp(may func(l *Lane, p piece, free Seq) bool) bool {
 			victim, upTo, ackedTo, age = l, p.last, acked, p.age
 		}
 	}
-	if victim == nil || len(t.ops) > maxCuts {
+	if victim == nil || len(t.events) > maxCuts {
 		return false
 	}
 	t.cut(victim, upTo, ackedTo, Evicted)
 	return true
 }
 
-// reclaim takes segments without use off the disk. That blocks writes for the
-// time of a compaction, so it is done for many at once.
-func (s *Store) reclaim() error {
-	if s.dropped < reclaimBytes && s.age()-s.sweptAge < reclaimEvery {
+// makeSpace sees to it that the file system has need bytes free for a segment:
+// by the ballast, which is kept for this, and then by giving up segments of
+// delivered records, or of lanes that may drop.
+func (s *Store) makeSpace(need int64) error {
+	err := checkFree(s.dir, need)
+	if err == nil {
 		return nil
 	}
-	s.sweptAge, s.dropped = s.age(), 0
-	t := s.begin()
-	var prefixes [][]byte
-	for _, l := range s.lanes {
-		st := t.lane(l)
-		for ; st.low < st.live && len(prefixes) < reclaimBatch; st.low++ {
-			prefixes = append(prefixes, segmentKey(keySealed, l.name, st.low))
+	if err := s.dropBallast(); err != nil {
+		return err
+	}
+	for {
+		if err = checkFree(s.dir, need); err == nil {
+			return nil
+		}
+		given := false
+		if err := s.locked(func() error {
+			t := s.begin()
+			old := func(l *Lane, p piece) bool {
+				return len(t.lane(l).segments) > 0 && p.last == t.lane(l).segments[0].last
+			}
+			given = t.giveUp(func(l *Lane, p piece, free Seq) bool { return old(l, p) && p.last <= free }) ||
+				t.giveUp(func(l *Lane, p piece, _ Seq) bool { return old(l, p) && l.options.Policy != Keep })
+			return errors.Join(t.commit(), s.sweep())
+		}); err != nil {
+			return err
+		}
+		if !given {
+			return err
 		}
 	}
-	if len(prefixes) == 0 {
+}
+
+// ballastName is a file that only takes space, so that there is some for a
+// segment when another program has filled the file system.
+const ballastName = "ballast"
+
+func (s *Store) dropBallast() error {
+	err := os.Remove(filepath.Join(s.dir, ballastName))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// keepBallast makes the ballast while there is plenty of space.
+func (s *Store) keepBallast() error {
+	size := 4 * s.options.HeadBytes
+	free, err := freeBytes(s.dir)
+	if err != nil || free < size+reserve {
+		return err
+	}
+	name := filepath.Join(s.dir, ballastName)
+	if info, err := os.Stat(name); err == nil && info.Size() == size {
 		return nil
 	}
-	if err := checkFree(s.dir, reserve/2); err != nil {
-		return err
-	}
-	if err := s.engine.drop(prefixes); err != nil {
-		s.fail()
-		return err
-	}
-	return t.commit(reserve / 2)
+	return reserveFile(name, size)
 }

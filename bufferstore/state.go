@@ -11,13 +11,19 @@ import (
 type state struct {
 	first    Seq    // oldest kept; everything below is gone
 	end      Seq    // last durable
-	low      uint32 // segments below are gone from disk
-	live     uint32 // segments below are given up
-	next     uint32 // the next segment to begin
+	next     uint64 // the next segment to begin, from 1
 	bytes    int64  // of segments and head
 	gaps     []gap  // declared, in order, apart
 	segments []segment
-	head     []chunk // small chunks, newer than all segments
+	head     []kept // newer than all segments
+}
+
+// kept is a record in the head.
+type kept struct {
+	seq        Seq
+	generation uint32 // of the head file that holds it
+	age        time.Duration
+	data       []byte
 }
 
 // gap is a run of numbers declared lost. It may span epochs.
@@ -26,16 +32,7 @@ type gap struct {
 	why         Reason
 }
 
-// segment is a run of sealed chunks that goes as a whole.
-type segment struct {
-	number      uint32
-	first, last Seq
-	age         time.Duration // of the store at its last chunk
-	bytes       int64
-	chunks      int
-}
-
-// piece is what goes at once: a segment or a chunk of the head.
+// piece is what goes at once: a segment, or what one commit put into the head.
 type piece struct {
 	last  Seq
 	age   time.Duration
@@ -49,12 +46,19 @@ func (st *state) pieces(yield func(piece) bool) {
 			return
 		}
 	}
-	for _, c := range st.head {
-		if !yield(piece{c.last, c.age, c.bytes}) {
+	for i := 0; i < len(st.head); {
+		p := piece{age: st.head[i].age}
+		for ; i < len(st.head) && st.head[i].age == p.age; i++ {
+			p.last, p.bytes = st.head[i].seq, p.bytes+cost(st.head[i].data)
+		}
+		if !yield(p) {
 			return
 		}
 	}
 }
+
+// cost is what a record in the head counts as.
+func cost(data []byte) int64 { return int64(len(data)) + 64 }
 
 // oldest returns the first of pieces.
 func (st *state) oldest() (piece, bool) {
@@ -64,43 +68,50 @@ func (st *state) oldest() (piece, bool) {
 	return piece{}, false
 }
 
-// place is what a lane holds at a number and on up to last: a gap, a segment
-// or a chunk of the head.
-type place struct {
+// stretch is what a lane holds at a number and on up to last: a gap, records of a
+// segment or of the head.
+type stretch struct {
 	last    Seq
 	lost    Reason
-	segment uint32 // zero: in the head
-	small   extent // the chunk in the head
+	segment uint64 // zero: in the head, where nothing is lost
 }
 
-// at finds the place of pos, which is not beyond end.
-func (st *state) at(pos Seq) place {
+// at finds the stretch that begins at pos, which is not beyond end.
+func (st *state) at(pos Seq) stretch {
 	last := st.end
 	if i := sort.Search(len(st.gaps), func(i int) bool { return st.gaps[i].last >= pos }); i < len(st.gaps) {
 		g := st.gaps[i]
 		if g.first <= pos {
-			return place{last: g.last, lost: g.why}
+			return stretch{last: g.last, lost: g.why}
 		}
 		last = g.first - 1
 	}
 	if pos < st.first {
-		return place{last: min(last, st.first-1), lost: Expired}
+		return stretch{last: min(last, st.first-1), lost: Expired}
 	}
 	if i := sort.Search(len(st.segments), func(i int) bool { return st.segments[i].last >= pos }); i < len(st.segments) {
 		g := st.segments[i]
 		if g.first <= pos {
-			return place{last: min(last, g.last), segment: g.number}
+			return stretch{last: min(last, g.last), segment: g.number}
 		}
 		last = min(last, g.first-1)
 	}
-	if i := sort.Search(len(st.head), func(i int) bool { return st.head[i].last >= pos }); i < len(st.head) {
-		c := st.head[i]
-		if c.first <= pos {
-			return place{last: min(last, c.last), small: extent{c.first, c.last}}
+	if i := st.find(pos); i < len(st.head) {
+		k := i
+		for k < len(st.head) && st.head[k].seq == pos+Seq(k-i) && st.head[k].seq <= last {
+			k++
 		}
-		last = min(last, c.first-1)
+		if k > i {
+			return stretch{last: st.head[k-1].seq}
+		}
+		last = min(last, st.head[i].seq-1)
 	}
-	return place{last: last, lost: Damaged}
+	return stretch{last: last, lost: Damaged}
+}
+
+// find returns the index of the first record in the head from pos on.
+func (st *state) find(pos Seq) int {
+	return sort.Search(len(st.head), func(i int) bool { return st.head[i].seq >= pos })
 }
 
 // declare returns gaps with the numbers first to last lost for a reason, as far
@@ -129,28 +140,41 @@ func appendGap(gaps []gap, g gap) []gap {
 	return append(gaps, g)
 }
 
-// cut takes everything up to upTo out of st and returns the small chunks and
-// segments that are now without use.
-func (st *state) cut(upTo Seq) (head []chunk, segments []segment) {
+// cut takes everything up to upTo out of st and returns the segments that are
+// now without use.
+func (st *state) cut(upTo Seq) (segments []segment) {
 	st.first = max(st.first, upTo+1)
 	i := sort.Search(len(st.segments), func(i int) bool { return st.segments[i].last >= st.first })
 	segments, st.segments = st.segments[:i], st.segments[i:]
-	j := sort.Search(len(st.head), func(i int) bool { return st.head[i].last >= st.first })
-	head, st.head = st.head[:j], st.head[j:]
 	for _, g := range segments {
 		st.bytes -= g.bytes
-		st.live = g.number + 1
 	}
-	for _, c := range head {
-		st.bytes -= c.bytes
-	}
-	return head, segments
+	st.behead(st.find(st.first))
+	return segments
 }
 
-// grow adds a small chunk at the end.
-func (st *state) grow(c chunk) {
-	st.head = append(st.head, c)
-	st.bytes += c.bytes
+// behead takes the first n records out of the head.
+func (st *state) behead(n int) {
+	for _, k := range st.head[:n] {
+		st.bytes -= cost(k.data)
+	}
+	st.head = st.head[n:]
+}
+
+// grow adds a record at the end of the head.
+func (st *state) grow(k kept) {
+	st.head = append(st.head, k)
+	st.bytes += cost(k.data)
+}
+
+// settle puts a segment in the place of the head's records that it holds.
+func (st *state) settle(g segment) {
+	n := st.find(g.last + 1)
+	st.behead(n)
+	st.head = slices.Clone(st.head) // lets go of the data
+	st.segments = append(slices.Clone(st.segments), g)
+	st.bytes += g.bytes
+	st.next = max(st.next, g.number+1)
 }
 
 // span is the beginning of an epoch in a lane.
@@ -169,31 +193,4 @@ func spanAt(spans []span, pos, end Seq) (sp span, last Seq) {
 		return span{}, end
 	}
 	return spans[i-1], end
-}
-
-// clean puts what a damaged engine may have brought back into order: pieces
-// that overlap or lie beyond the end give way to the older ones.
-func (st *state) clean() {
-	next := Seq(1)
-	st.segments = slices.DeleteFunc(st.segments, func(g segment) bool {
-		return !fits(&next, st.end, g.first, g.last)
-	})
-	st.head = slices.DeleteFunc(st.head, func(c chunk) bool {
-		return !fits(&next, st.end, c.first, c.last)
-	})
-	for _, g := range st.segments {
-		st.bytes += g.bytes
-	}
-	for _, c := range st.head {
-		st.bytes += c.bytes
-	}
-}
-
-// fits reports whether first to last lies between next and end, and moves next behind it.
-func fits(next *Seq, end, first, last Seq) bool {
-	if first < *next || last > end {
-		return false
-	}
-	*next = last + 1
-	return true
 }

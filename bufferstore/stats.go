@@ -36,7 +36,9 @@ type CursorStats struct {
 
 // Stats returns the state of the store.
 func (s *Store) Stats() Stats {
-	used, _ := usedBytes(s.path) // zero once the store is gone
+	s.writer.Lock()
+	used := s.used()
+	s.writer.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Stats{

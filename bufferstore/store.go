@@ -1,10 +1,12 @@
 package bufferstore
 
 import (
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,11 +24,14 @@ const (
 	Keep Policy = iota
 	// DropOldest gives the oldest records up for new ones.
 	DropOldest
+	// Thin does as well, but asks through [Lane.Crowded] before, so that the caller
+	// can keep summaries of them elsewhere and call [Lane.Drop].
+	Thin
 )
 
 // LaneOptions describes a lane.
 type LaneOptions struct {
-	Name   string // 1 to 64 bytes; a lane that isn't named any more stays on disk untouched
+	Name   string // 1 to 64 of a-z, 0-9, - and _; a lane that isn't named any more keeps its records
 	Policy Policy
 	// Retain is how long delivered records stay readable, in store age, while
 	// space allows; zero gives their space back at once.
@@ -37,10 +42,18 @@ type LaneOptions struct {
 type Options struct {
 	Lanes []LaneOptions // most urgent first
 	Codec Codec         // packs chunks; nil keeps them as they are
-	// Quota is the most bytes on disk; zero takes what the file system has free
-	// less a reserve. 64 MiB of it, or half if that is less, are for the engine's
-	// log and tables that it rewrites; a large rewrite may exceed it for moments.
+	// Quota is the most bytes on disk; zero takes what the file system has, less a
+	// reserve of 32 MiB. Four times HeadBytes of it, or half if that is less, are for
+	// the head and a segment being written.
 	Quota int64
+	// HeadBytes is the length of each of the two files of the head, 64 KiB to 64
+	// MiB; zero is 4 MiB. What they hold is in memory as well. The longer they are,
+	// the better chunks pack.
+	HeadBytes int64
+	// Key, of 32 bytes, encrypts what is written from now on with AES-256-GCM; nil
+	// writes in the clear. What was written in the clear stays readable under a key,
+	// what was encrypted needs the key until it is gone.
+	Key []byte
 	// MaxPending bounds the bytes appended but not yet durable; zero is 8 MiB.
 	MaxPending int64
 	Logger     *slog.Logger // nil logs nothing
@@ -50,10 +63,19 @@ type Options struct {
 func (o Options) checked() (Options, error) {
 	seen := map[string]bool{}
 	for _, l := range o.Lanes {
-		if l.Name == "" || len(l.Name) > 64 || seen[l.Name] {
-			return o, fmt.Errorf("lane %q: empty, longer than 64 bytes or named twice", l.Name)
+		if !validLane(l.Name) || seen[l.Name] {
+			return o, fmt.Errorf("lane %q: not 1 to 64 of a-z, 0-9, - and _, or named twice", l.Name)
 		}
 		seen[l.Name] = true
+	}
+	if o.HeadBytes == 0 {
+		o.HeadBytes = 4 << 20
+	}
+	if o.HeadBytes < 64<<10 || o.HeadBytes > 64<<20 || o.HeadBytes%pageBytes != 0 {
+		return o, fmt.Errorf("head of %d bytes: not 64 KiB to 64 MiB in pages of 4 KiB", o.HeadBytes)
+	}
+	if o.Key != nil && len(o.Key) != 32 {
+		return o, fmt.Errorf("key of %d bytes: not 32", len(o.Key))
 	}
 	if o.MaxPending == 0 {
 		o.MaxPending = 8 << 20
@@ -77,51 +99,57 @@ func (e *FullError) Error() string {
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
-	dir     string // immutable once set, like all up to path
+	dir     string // immutable once open, like all up to quarantined
 	options Options
+	engine  engine
+	key     cipher.AEAD // of chunks
 	lock    *os.File
-	lanes   []*Lane
+	lanes   []*Lane // those of Options, and behind them others that have records
+	named   int     // how many Options name
 	epoch   Epoch
-	open    opener
 	base    time.Duration // age at started
 	started time.Time
-	path    string // directory of the engine
 
-	// writer is held for every change on disk; it guards the fields below it.
+	looking     bool // of a View: nothing is written
+	quarantined []string
+
+	// sealing is held while segments are written or repaired, and taken before
+	// writer. It guards built and number.
+	sealing sync.Mutex
+	built   map[*Lane]*segment // written, but not noted in the head yet
+	number  map[*Lane]uint64   // of the last segment written
+
+	// writer is held for every commit; it guards the fields below it.
 	writer   sync.Mutex
-	broken   bool          // a write failed: the engine must be opened again
-	reopened chan reopened // not nil while that goes on
-	quota    atomic.Int64  // bytes on disk; read without writer
-	dropped  int64         // bytes of segments that wait for reclaim
-	sweptAge time.Duration // when reclaim ran last
-	savedAge time.Duration // as it is on disk
-	marked   uint64        // number of the last writing of marks
-	stale    bool          // a commit is newer than the marks
+	head     *head
+	opened   bool // a commit of this opening is durable
+	gone     bool // closed
+	witness  witness
+	garbage  []segmentID // without use, to be removed
+	ballast  int64       // bytes on disk
+	savedAge time.Duration
+	stale    bool // a commit is newer than the marks
 	writing  fault
 	keeping  fault
 	running  fault // of Run alone
 
-	// access is held for reading while the engine is used, for writing while
-	// it is replaced.
-	access sync.RWMutex
-	engine engine // nil while it is opened again, and at the end
+	quota atomic.Int64  // bytes on disk
+	waker chan struct{} // has Run look at once
 
 	// mu is held for moments only, never over disk access. It guards the
 	// fields below it and those of lanes and cursors.
-	mu          sync.Mutex
-	pending     int64  // cost of all lanes' pending entries
-	waiting     *flush // one that hasn't begun and that Sync may join
-	suspect     bool   // as broken: what can't be read now may be there all the same
-	closed      bool
-	syncErr     error
-	quarantined []string
-	flushes     sync.WaitGroup
+	mu      sync.Mutex
+	pending int64  // cost of all lanes' pending entries
+	waiting *flush // one that hasn't begun and that Sync may join
+	closed  bool
+	syncErr error
+	damaged map[segmentID]bool // to be repaired
+	flushes sync.WaitGroup
 }
 
 var (
 	errClosed = errors.New("store is closed")
 	errFull   = errors.New("quota is used up by records that may not be dropped")
-	errAway   = errors.New("store is closed or being opened again")
 )
 
 // Epoch returns the epoch of this opening.
@@ -129,6 +157,14 @@ func (s *Store) Epoch() Epoch { return s.epoch }
 
 // Lane returns the lane of that name, nil if Options named no such lane.
 func (s *Store) Lane(name string) *Lane {
+	if l := s.find(name); l != nil && slices.Contains(s.lanes[:s.named], l) {
+		return l
+	}
+	return nil
+}
+
+// find returns a lane, also one that Options don't name.
+func (s *Store) find(name string) *Lane {
 	for _, l := range s.lanes {
 		if l.name == name {
 			return l
@@ -140,29 +176,8 @@ func (s *Store) Lane(name string) *Lane {
 // age returns the running time of the store over all openings.
 func (s *Store) age() time.Duration { return s.base + time.Since(s.started) }
 
-// read calls f with the engine.
-func (s *Store) read(f func(engine) error) error {
-	s.access.RLock()
-	defer s.access.RUnlock()
-	if s.engine == nil {
-		return errAway
-	}
-	return f(s.engine)
-}
-
-// get returns the value of a key.
-func (s *Store) get(key []byte) (value []byte, err error) {
-	err = s.read(func(e engine) error {
-		value, err = e.get(key)
-		return err
-	})
-	return value, err
-}
-
 // Close ends the store without a Sync: what wasn't synced is gone, as in a
-// power cut. Run must have returned. On a full or failing disk the engine
-// can't be closed: Close leaves it, and the lock, to the end of the process
-// and says so.
+// power cut. Run must have returned.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -173,28 +188,17 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.flushes.Wait()
 
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
 	s.writer.Lock()
 	defer s.writer.Unlock()
-	err := s.writable()
-	if err == nil && s.reopened != nil {
-		err = s.mend()
-	}
-	if err != nil {
-		return fmt.Errorf("close store %s: %w", s.dir, err)
-	}
-	s.access.Lock()
-	defer s.access.Unlock()
-	if s.engine != nil {
-		err = s.engine.close()
-	}
-	s.engine = nil
-	return errors.Join(err, unlock(s.lock))
+	s.gone = true
+	s.witness.close()
+	return errors.Join(s.head.close(), unlock(s.lock))
 }
 
-// writable returns nil where the engine can write what it has in memory.
-func (s *Store) writable() error {
-	if err := checkFree(s.dir, reserve/2); err != nil {
-		return err
-	}
-	return probe(s.dir)
+func (s *Store) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func mustOpen(t *testing.T, dir string, o Options, with opener) *Store {
+func mustOpen(t *testing.T, dir string, o Options, e engine) *Store {
 	t.Helper()
-	s, err := open(dir, o, with)
+	s, err := open(dir, o, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +72,7 @@ func wantContents(t *testing.T, l *Lane, want ...string) {
 }
 
 func TestNothingIsReadBeforeItIsDurable(t *testing.T) {
-	s := mustOpen(t, t.TempDir(), lanes("a"), openBadger)
+	s := mustOpen(t, t.TempDir(), lanes("a"), segmentEngine)
 	defer mustClose(t, s)
 	l := s.Lane("a")
 	if got := l.Append([]byte("x"), []byte("y")); got != 2 {
@@ -89,14 +88,14 @@ func TestNothingIsReadBeforeItIsDurable(t *testing.T) {
 
 func TestWhatWasNotSyncedIsGoneAndItsNumbersComeAgainInAnotherEpoch(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, lanes("a"), openBadger)
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
 	s.Lane("a").Append([]byte("x"))
 	mustSync(t, s)
 	s.Lane("a").Append([]byte("lost"))
 	first := s.Epoch()
 	mustClose(t, s)
 
-	s = mustOpen(t, dir, lanes("a"), openBadger)
+	s = mustOpen(t, dir, lanes("a"), segmentEngine)
 	defer mustClose(t, s)
 	l := s.Lane("a")
 	l.Append([]byte("y"))
@@ -110,8 +109,9 @@ func TestWhatWasNotSyncedIsGoneAndItsNumbersComeAgainInAnotherEpoch(t *testing.T
 
 func TestAppendNeverWaitsForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := new(memory)
-		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
+		disk := new(card)
+		s := mustOpen(t, t.TempDir(), lanes("a"), segmentEngine)
+		disk.attach(s)
 		l := s.Lane("a")
 		l.Append([]byte("1"))
 		disk.stall = make(chan struct{})
@@ -131,8 +131,9 @@ func TestAppendNeverWaitsForTheDisk(t *testing.T) {
 }
 
 func TestConcurrentSyncsShareOneFlush(t *testing.T) {
-	disk := new(memory)
-	s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
+	disk := new(card)
+	s := mustOpen(t, t.TempDir(), lanes("a"), segmentEngine)
+	disk.attach(s)
 	l := s.Lane("a")
 	opened := disk.tried
 	disk.stall = make(chan struct{})
@@ -161,8 +162,9 @@ func TestConcurrentSyncsShareOneFlush(t *testing.T) {
 
 func TestSyncEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := new(memory)
-		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
+		disk := new(card)
+		s := mustOpen(t, t.TempDir(), lanes("a"), segmentEngine)
+		disk.attach(s)
 		s.Lane("a").Append([]byte("x"))
 		disk.stall = make(chan struct{})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -180,66 +182,21 @@ func TestSyncEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestFailedSyncIsTriedAgain(t *testing.T) {
-	for _, torn := range []bool{false, true} {
-		disk := new(memory)
-		s := mustOpen(t, t.TempDir(), lanes("a", "b"), disk.open)
-		a, b := s.Lane("a"), s.Lane("b")
-		a.Append([]byte("1"))
-		mustSync(t, s)
-		a.Append([]byte("2"))
-		b.Cursor("hub").Ack(0)
-		disk.fails, disk.torn = 1, torn
-		if err := s.Sync(t.Context()); !errors.Is(err, errDisk) || !errors.Is(s.Stats().SyncError, errDisk) || a.Durable() != 1 {
-			t.Errorf("sync: %v, durable %d", err, a.Durable())
-		}
-		a.Append([]byte("3"))
-		wantContents(t, a, "1 1") // still readable
-		mustSync(t, s)
-		wantContents(t, a, "1 1", "2 2", "3 3")
-		if err := s.Stats().SyncError; err != nil {
-			t.Error(err)
-		}
-		mustClose(t, s)
-	}
-}
-
-func TestNothingIsCalledLostWhileAFailedWriteIsMended(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		disk := new(memory)
-		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
-		l := s.Lane("a")
-		l.Append([]byte("1"))
-		mustSync(t, s)
-		time.Sleep(sealAge)
-		disk.fails, disk.torn = 1, true
-		s.maintain() // seals, and removes the small chunk, but learns of an error
-		for r, err := range l.Records(1) {
-			if !errors.Is(err, errAway) {
-				t.Errorf("got %+v, %v", r, err)
-			}
-		}
-		s.maintain()
-		wantContents(t, l, "1 1")
-		mustClose(t, s)
-	})
-}
-
 func TestRecordTooLargeTakesANumber(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, lanes("a"), openBadger)
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
 	big := bytes.Repeat([]byte("x"), MaxRecord)
 	s.Lane("a").Append(big, make([]byte, MaxRecord+1), make([]byte, 3<<20), big, []byte("z"))
 	mustSync(t, s)
 	mustClose(t, s)
-	s = mustOpen(t, dir, lanes("a"), openBadger)
+	s = mustOpen(t, dir, lanes("a"), segmentEngine)
 	defer mustClose(t, s)
 	x := strings.Repeat("x", 20)
 	wantContents(t, s.Lane("a"), "1 "+x, "2-3 too large", "4 "+x, "5 z")
 }
 
 func TestBacklogIsWrittenInSeveralTransactions(t *testing.T) {
-	s := mustOpen(t, t.TempDir(), lanes("a", "b"), openBadger)
+	s := mustOpen(t, t.TempDir(), lanes("a", "b"), segmentEngine)
 	defer mustClose(t, s)
 	for n := range 2000 {
 		for _, l := range s.lanes {
@@ -263,14 +220,16 @@ func TestBacklogIsWrittenInSeveralTransactions(t *testing.T) {
 
 func TestQuietStoreGrowsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, disk := quickDir(t), new(memory)
-		s := mustOpen(t, dir, lanes("a"), disk.open)
+		dir, disk := t.TempDir(), new(card)
+		s := mustOpen(t, dir, lanes("a"), segmentEngine)
+		disk.attach(s)
 		for range 25 {
 			time.Sleep(time.Minute)
 			s.maintain()
 		}
 		mustClose(t, s)
-		s = mustOpen(t, dir, lanes("a"), disk.open)
+		s = mustOpen(t, dir, lanes("a"), segmentEngine)
+		disk.attach(s)
 		defer mustClose(t, s)
 		if age := s.Stats().Age; age < 20*time.Minute {
 			t.Errorf("age %s", age)
@@ -282,7 +241,7 @@ func TestPendingRecordsAreBounded(t *testing.T) {
 	o := Options{MaxPending: 1000, Lanes: []LaneOptions{
 		{Name: "keep", Policy: Keep}, {Name: "drop", Policy: DropOldest},
 	}}
-	s := mustOpen(t, t.TempDir(), o, new(memory).open)
+	s := mustOpen(t, t.TempDir(), o, segmentEngine)
 	defer mustClose(t, s)
 	keep, drop := s.Lane("keep"), s.Lane("drop")
 	rec := func(n int) []byte { return []byte(fmt.Sprintf("%0100d", n)) }
@@ -306,7 +265,7 @@ func TestPendingRecordsAreBounded(t *testing.T) {
 
 func TestOldestPendingGoFirst(t *testing.T) {
 	o := Options{MaxPending: 1000, Lanes: []LaneOptions{{Name: "drop", Policy: DropOldest}}}
-	s := mustOpen(t, t.TempDir(), o, new(memory).open)
+	s := mustOpen(t, t.TempDir(), o, segmentEngine)
 	defer mustClose(t, s)
 	l := s.Lane("drop")
 	for n := range 100 {
@@ -331,7 +290,7 @@ func copyDir(t *testing.T, from string) string {
 
 func TestCloneAndRestoredImageShowAsForks(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, lanes("a"), openBadger)
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
 	s.Lane("a").Append([]byte("1"), []byte("2"))
 	mustSync(t, s)
 	parent := s.Epoch()
@@ -340,7 +299,7 @@ func TestCloneAndRestoredImageShowAsForks(t *testing.T) {
 	seen := map[Epoch]bool{}
 	image := copyDir(t, dir)
 	for i, d := range []string{dir, copyDir(t, dir), image, image} {
-		s := mustOpen(t, d, lanes("a"), openBadger)
+		s := mustOpen(t, d, lanes("a"), segmentEngine)
 		sp := s.Lane("a").Spans()
 		if seen[s.Epoch()] || len(sp) != 2 || sp[1].Epoch != s.Epoch() || sp[1].Parent != parent || sp[1].First != 3 {
 			t.Errorf("opening %d: epoch %s, spans %+v", i, s.Epoch(), sp)
@@ -357,9 +316,10 @@ func TestCloneAndRestoredImageShowAsForks(t *testing.T) {
 
 func TestSpansAreKeptForWhatMayBeAsked(t *testing.T) {
 	t.Parallel()
-	dir, disk := quickDir(t), new(memory)
+	dir, disk := t.TempDir(), new(card)
 	for n := range 100 {
-		s := mustOpen(t, dir, lanes("a"), disk.open)
+		s := mustOpen(t, dir, lanes("a"), segmentEngine)
+		disk.attach(s)
 		l := s.Lane("a")
 		l.Append([]byte("x"))
 		mustSync(t, s)
@@ -401,7 +361,7 @@ func TestQuotaTakesDeliveredThenDroppableThenRefuses(t *testing.T) {
 		{Name: "custody", Policy: Keep, Retain: time.Hour}, {Name: "history", Policy: DropOldest, Retain: time.Hour},
 	}}
 	synctest.Test(t, func(t *testing.T) {
-		s := mustOpen(t, t.TempDir(), o, new(memory).open) // 20 KiB for records
+		s := mustOpen(t, t.TempDir(), o, segmentEngine) // 20 KiB for records
 		defer mustClose(t, s)
 		custody, history := s.Lane("custody"), s.Lane("history")
 		kib := func(l *Lane, n int) {
@@ -443,8 +403,9 @@ func TestQuotaTakesDeliveredThenDroppableThenRefuses(t *testing.T) {
 func TestDeliveredRecordsStayForTheirRetention(t *testing.T) {
 	o := Options{Lanes: []LaneOptions{{Name: "a", Retain: 10 * time.Minute}, {Name: "b"}}}
 	synctest.Test(t, func(t *testing.T) {
-		dir, disk := quickDir(t), new(memory)
-		s := mustOpen(t, dir, o, disk.open)
+		dir, disk := t.TempDir(), new(card)
+		s := mustOpen(t, dir, o, segmentEngine)
+		disk.attach(s)
 		for _, l := range s.lanes {
 			l.Append([]byte("1"), []byte("2"))
 			mustSync(t, s)
@@ -458,7 +419,8 @@ func TestDeliveredRecordsStayForTheirRetention(t *testing.T) {
 		mustClose(t, s)
 
 		time.Sleep(24 * time.Hour) // switched off: not running time
-		s = mustOpen(t, dir, o, disk.open)
+		s = mustOpen(t, dir, o, segmentEngine)
+		disk.attach(s)
 		defer mustClose(t, s)
 		s.maintain()
 		wantContents(t, s.Lane("a"), "1 1", "2 2")
@@ -468,51 +430,9 @@ func TestDeliveredRecordsStayForTheirRetention(t *testing.T) {
 	})
 }
 
-func TestRunSealsAndReclaims(t *testing.T) {
-	t.Parallel()
-	engines(t, func(t *testing.T, open opener) {
-		synctest.Test(t, func(t *testing.T) {
-			o := lanes("a")
-			o.Codec, o.Quota = squeeze{}, 1<<30
-			s := mustOpen(t, t.TempDir(), o, open)
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error)
-			go func() { done <- s.Run(ctx) }()
-			l := s.Lane("a")
-			var want []string
-			for n := range 90 {
-				l.Append(bytes.Repeat([]byte("ab"), 500))
-				want = append(want, fmt.Sprintf("%d %.20s", n+1, strings.Repeat("ab", 10)))
-				mustSync(t, s)
-				time.Sleep(time.Second)
-			}
-			st := l.current()
-			if len(st.segments) != 1 || len(st.head) > 30 || s.Stats().Lanes[0].Bytes > 40_000 {
-				t.Errorf("not sealed: %+v", st)
-			}
-			wantContents(t, l, want...)
-			l.Cursor("hub").Ack(90)
-			time.Sleep(2 * reclaimEvery)
-			sealed := 0
-			if err := s.engine.each([]byte{keySealed}, func([]byte, []byte) error { sealed++; return nil }); err != nil {
-				t.Error(err)
-			}
-			if st := l.current(); sealed != 0 || st.bytes != 0 || st.low != st.next {
-				t.Errorf("%d chunks on disk, state %+v", sealed, st)
-			}
-			wantContents(t, l, "1-90 expired")
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-			mustClose(t, s)
-		})
-	})
-}
-
 func TestDeadSideConsumerHoldsNothingForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := mustOpen(t, t.TempDir(), lanes("a"), new(memory).open)
+		s := mustOpen(t, t.TempDir(), lanes("a"), segmentEngine)
 		defer mustClose(t, s)
 		l := s.Lane("a")
 		l.Cursor("side").Limit(time.Hour, 0)
@@ -536,8 +456,9 @@ func TestDeadSideConsumerHoldsNothingForLong(t *testing.T) {
 }
 
 func TestCursorsSurviveWithTheSync(t *testing.T) {
-	dir, disk := quickDir(t), new(memory)
-	s := mustOpen(t, dir, lanes("a"), disk.open)
+	dir, disk := t.TempDir(), new(card)
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
+	disk.attach(s)
 	s.Lane("a").Append([]byte("1"), []byte("2"), []byte("3"))
 	mustSync(t, s)
 	c := s.Lane("a").Cursor("hub")
@@ -553,7 +474,9 @@ func TestCursorsSurviveWithTheSync(t *testing.T) {
 	s.Lane("a").Cursor("gone").Remove()
 	mustClose(t, s)
 
-	s = mustOpen(t, dir, lanes("a"), disk.open)
+	s = mustOpen(t, dir, lanes("a"), segmentEngine)
+
+	disk.attach(s)
 	defer mustClose(t, s)
 	want := []CursorStats{{Name: "hub", Sent: 2, Acked: 2}}
 	if diff := cmp.Diff(want, s.Stats().Lanes[0].Cursors); diff != "" {
@@ -561,92 +484,8 @@ func TestCursorsSurviveWithTheSync(t *testing.T) {
 	}
 }
 
-func TestIterationIsASnapshot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := mustOpen(t, quickDir(t), lanes("a"), new(memory).open)
-		defer mustClose(t, s)
-		l := s.Lane("a")
-		seal := func() {
-			mustSync(t, s)
-			time.Sleep(sealAge)
-			s.maintain()
-		}
-		l.Append([]byte("x"), []byte("x"), []byte("x"))
-		seal()
-		for range 7 {
-			l.Append([]byte("x"))
-			mustSync(t, s)
-		}
-		var got []string
-		for r := range l.Records(1) {
-			got = append(got, fmt.Sprintf("%d-%d %s", r.First, r.Last, r.Lost))
-			switch r.First {
-			case 2: // what is still to be read goes to the segment that is being read
-				l.Append([]byte("later"))
-				seal()
-			case 6:
-				l.Drop(8, Thinned)
-				mustSync(t, s)
-			}
-		}
-		want := "1-1 kept,2-2 kept,3-3 kept,4-4 kept,5-5 kept,6-6 kept,7-7 kept,8-8 kept,9-9 kept,10-10 kept"
-		if strings.Join(got, ",") != want {
-			t.Errorf("got %v", got)
-		}
-	})
-}
-
-func TestReaderFindsWhatIsSealedUnderIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		disk := new(memory)
-		s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
-		defer mustClose(t, s)
-		l := s.Lane("a")
-		l.Append([]byte("x"), []byte("y"))
-		mustSync(t, s)
-		time.Sleep(sealAge)
-		disk.onGet = func([]byte) {
-			disk.onGet = nil
-			s.maintain()
-		}
-		wantContents(t, l, "1 x", "2 y")
-		if disk.onGet != nil || len(l.current().segments) != 1 {
-			t.Error("it wasn't sealed meanwhile")
-		}
-	})
-}
-
-func TestChangeThatIsNotPublishedYetIsNoDamage(t *testing.T) {
-	disk := new(memory)
-	s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
-	defer mustClose(t, s)
-	l := s.Lane("a")
-	l.Append(make([]byte, chunkBytes))
-	mustSync(t, s)
-	var got Record
-	read := make(chan struct{})
-	disk.done = func() { // the small chunk is sealed on disk, and the store doesn't say so yet
-		disk.done = nil
-		go func() {
-			defer close(read)
-			for r := range l.Records(1) {
-				got = r
-			}
-		}()
-		select {
-		case <-read:
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	s.maintain()
-	<-read
-	if got.First != 1 || got.Lost != Kept {
-		t.Errorf("number %d reads as %v", got.First, got.Lost)
-	}
-}
-
 func TestDropTakesNothingThatIsAppendedLater(t *testing.T) {
-	s := mustOpen(t, quickDir(t), lanes("a"), new(memory).open)
+	s := mustOpen(t, t.TempDir(), lanes("a"), segmentEngine)
 	defer mustClose(t, s)
 	l := s.Lane("a")
 	l.Append([]byte("1"), []byte("2"))
@@ -662,54 +501,14 @@ func TestDropTakesNothingThatIsAppendedLater(t *testing.T) {
 	wantContents(t, l, "1-3 thinned", "4 4")
 }
 
-func TestWhatATornWriteMadeDurableIsNotRefusedLater(t *testing.T) {
-	disk := new(memory)
-	o := Options{MaxPending: 1000, Lanes: []LaneOptions{{Name: "a", Policy: DropOldest}}}
-	s := mustOpen(t, quickDir(t), o, disk.open)
-	defer mustClose(t, s)
-	l := s.Lane("a")
-	l.Append([]byte("1"), []byte("2"))
-	disk.fails, disk.torn = 1, true
-	if err := s.Sync(t.Context()); !errors.Is(err, errDisk) {
-		t.Error(err)
-	}
-	for range 20 {
-		l.Append(make([]byte, 100))
-	}
-	mustSync(t, s)
-	if got := contents(t, l, 1); got[0] != "1 1" || got[1] != "2 2" || !strings.HasSuffix(got[2], "refused") {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestWhatAFailedWriteCostReadsAsDamaged(t *testing.T) {
-	disk := new(memory)
-	s := mustOpen(t, quickDir(t), lanes("a"), disk.open)
-	defer mustClose(t, s)
-	l := s.Lane("a")
-	l.Append([]byte("1"))
-	mustSync(t, s)
-	before := maps.Clone(disk.files[s.path])
-	l.Append([]byte("2"), []byte("3"))
-	mustSync(t, s)
-	l.Append([]byte("4"))
-	disk.fails = 1
-	if err := s.Sync(t.Context()); !errors.Is(err, errDisk) {
-		t.Error(err)
-	}
-	disk.files[s.path] = before
-	mustSync(t, s)
-	wantContents(t, l, "1 1", "2-3 damaged", "4 4")
-}
-
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, lanes("a"), openBadger)
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
 	if _, err := Open(dir, lanes("a")); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("second opening: %v", err)
 	}
 	mustClose(t, s)
-	for _, o := range []Options{lanes(""), lanes("a", "a"), lanes(strings.Repeat("n", 65))} {
+	for _, o := range []Options{lanes(""), lanes("a", "a"), lanes(strings.Repeat("n", 65)), lanes("a/b")} {
 		if _, err := Open(dir, o); err == nil {
 			t.Errorf("opened with %+v", o)
 		}
@@ -726,36 +525,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestNewerVersionIsSetAside(t *testing.T) {
-	engines(t, func(t *testing.T, with opener) {
-		dir := t.TempDir()
-		s := mustOpen(t, dir, lanes("a"), with)
-		s.Lane("a").Append([]byte("x"))
-		mustSync(t, s)
-		if err := s.engine.apply([]op{put([]byte{keyVersion}, []byte{formatVersion + 1})}); err != nil {
-			t.Fatal(err)
-		}
-		old := filepath.Base(s.path)
-		mustClose(t, s)
-
-		var log bytes.Buffer
-		o := lanes("a")
-		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		s = mustOpen(t, dir, o, with)
-		defer mustClose(t, s)
-		wantContents(t, s.Lane("a"), "1-1 damaged")
-		aside := strings.Replace(old, "store-", "quarantine-", 1)
-		if q := s.Stats().Quarantined; len(q) != 1 || q[0] != aside || !strings.Contains(log.String(), "version 2, this program knows 1") {
-			t.Errorf("set aside: %v, logged: %s", q, log.String())
-		}
-		if _, err := os.Stat(filepath.Join(dir, aside)); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestAllAtOnce(t *testing.T) {
-	s := mustOpen(t, t.TempDir(), lanes("a", "b"), openBadger)
+	s := mustOpen(t, t.TempDir(), lanes("a", "b"), segmentEngine)
 	const each, writers = 300, 4
 	var writing, reading sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
@@ -798,4 +569,178 @@ func TestAllAtOnce(t *testing.T) {
 		}
 	}
 	mustClose(t, s)
+}
+
+func TestFailedSyncGoesToAnotherFileOfTheHead(t *testing.T) {
+	dir, disk := t.TempDir(), new(card)
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
+	disk.attach(s)
+	l := s.Lane("a")
+	l.Append([]byte("1"))
+	mustSync(t, s)
+	l.Append([]byte("2"))
+	disk.fails = 1
+	mustSync(t, s)
+	wantContents(t, l, "1 1", "2 2")
+	if f := s.head.last(); f.name != "head-1" || s.needed() != f.generation {
+		t.Errorf("%s of generation %d is filled, %d is needed", f.name, f.generation, s.needed())
+	}
+
+	disk.fails = 2
+	l.Append([]byte("3"))
+	if err := s.Sync(t.Context()); !errors.Is(err, errCard) || !errors.Is(s.Stats().SyncError, errCard) || l.Durable() != 2 {
+		t.Errorf("sync: %v, durable %d", err, l.Durable())
+	}
+	l.Append([]byte("4"))
+	wantContents(t, l, "1 1", "2 2") // still readable
+	mustSync(t, s)
+	wantContents(t, l, "1 1", "2 2", "3 3", "4 4")
+	if err := s.Stats().SyncError; err != nil {
+		t.Error(err)
+	}
+	mustClose(t, s)
+	s = mustOpen(t, dir, lanes("a"), segmentEngine)
+	defer mustClose(t, s)
+	wantContents(t, s.Lane("a"), "1 1", "2 2", "3 3", "4 4")
+}
+
+// small has head files that a test fills soon.
+func small(names ...string) Options {
+	o := lanes(names...)
+	o.HeadBytes = 64 << 10
+	return o
+}
+
+func TestFullHeadIsSealedAndReclaimed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e engine) {
+		synctest.Test(t, func(t *testing.T) {
+			dir, o := t.TempDir(), small("a", "quiet")
+			o.Codec = squeeze{}
+			s := mustOpen(t, dir, o, e)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- s.Run(ctx) }()
+			l := s.Lane("a")
+			s.Lane("quiet").Append([]byte("q"))
+			var want []string
+			for n := range 200 {
+				l.Append(bytes.Repeat([]byte("ab"), 500))
+				want = append(want, fmt.Sprintf("%d %.20s", n+1, strings.Repeat("ab", 10)))
+				mustSync(t, s)
+				time.Sleep(time.Second)
+			}
+			st := l.current()
+			if len(st.segments) < 10 || len(st.head) > 40 {
+				t.Errorf("%d segments, %d in the head", len(st.segments), len(st.head))
+			}
+			wantContents(t, l, want...)
+			wantContents(t, s.Lane("quiet"), "1 q")
+			if n := len(s.Lane("quiet").current().segments); n != 0 {
+				t.Errorf("one record has %d segments", n)
+			}
+			l.Cursor("hub").Ack(200)
+			time.Sleep(2 * tick)
+			left, err := listSegments(s.segments())
+			if st := l.current(); err != nil || len(left["a"]) != 0 || st.bytes != 0 {
+				t.Errorf("left: %v, %v, state %+v", left, err, st)
+			}
+			wantContents(t, l, "1-200 expired")
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			mustClose(t, s)
+			s = mustOpen(t, dir, o, e)
+			defer mustClose(t, s)
+			wantContents(t, s.Lane("a"), "1-200 expired")
+			wantContents(t, s.Lane("quiet"), "1 q")
+		})
+	})
+}
+
+func TestSyncSealsWhereNobodyElseDoes(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, small("a"), segmentEngine)
+	var want []string
+	for n := range 100 {
+		s.Lane("a").Append(bytes.Repeat([]byte{'a' + byte(n%26)}, 3000))
+		want = append(want, fmt.Sprintf("%d %s", n+1, strings.Repeat(string(rune('a'+n%26)), 20)))
+		mustSync(t, s)
+	}
+	wantContents(t, s.Lane("a"), want...)
+	mustClose(t, s)
+	s = mustOpen(t, dir, small("a"), segmentEngine)
+	defer mustClose(t, s)
+	wantContents(t, s.Lane("a"), want...)
+}
+
+func TestIterationIsASnapshot(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), small("a"), segmentEngine)
+	defer mustClose(t, s)
+	l := s.Lane("a")
+	fill := func() { // two head files
+		l.Append(bytes.Repeat([]byte("x"), 50<<10))
+		mustSync(t, s)
+	}
+	for range 10 {
+		fill()
+	}
+	var got []string
+	for r, err := range l.Records(1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%d %s", r.First, r.Lost))
+		switch r.First {
+		case 2, 9: // what is still to be read goes into a segment
+			fill()
+			fill()
+			fill()
+		case 6:
+			l.Drop(8, Thinned)
+			mustSync(t, s)
+		}
+	}
+	want := "1 kept,2 kept,3 kept,4 kept,5 kept,6 kept,7 thinned,9 kept,10 kept"
+	if strings.Join(got, ",") != want {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestNewerVersionIsSetAside(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, lanes("a"), segmentEngine)
+	s.Lane("a").Append([]byte("x"))
+	mustSync(t, s)
+	mustClose(t, s)
+	name := filepath.Join(dir, "head-0")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := newTag(1)
+	newer[3]++
+	if err := os.WriteFile(name, appendFrame(nil, newer, event{'?', nil}, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	var log bytes.Buffer
+	o := lanes("a")
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s = mustOpen(t, dir, o, segmentEngine)
+	wantContents(t, s.Lane("a"), "1-1 damaged")
+	q := s.Stats().Quarantined
+	if len(q) != 1 || !strings.Contains(log.String(), "newer version") {
+		t.Errorf("set aside: %v, logged: %s", q, log.String())
+	}
+	mustClose(t, s)
+
+	// The newer program finds all it had.
+	aside := filepath.Join(dir, quarantineDir, q[0])
+	if err := os.WriteFile(filepath.Join(aside, "head-0"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, aside, lanes("a"), segmentEngine)
+	defer mustClose(t, s)
+	wantContents(t, s.Lane("a"), "1 x")
 }

@@ -1,18 +1,8 @@
 package bufferstore
 
-import "context"
-
-const (
-	// reserve is what must be free on the file system before records are
-	// written: what the engine may write until the next look, which is a log, its
-	// tables, and what a compaction writes before it deletes. Without it the
-	// engine meets the full disk in a memory map, which ends the process.
-	reserve = 64 << 20
-	// txBytes bounds the records of one transaction; it may hold more only for a
-	// single record. The engine takes 300 KiB.
-	txBytes = 192 << 10
-	// chunkBytes is the length of the records in a chunk, unless one alone is longer.
-	chunkBytes = 64 << 10
+import (
+	"context"
+	"errors"
 )
 
 // flush is one run of Sync that its callers share.
@@ -22,9 +12,11 @@ type flush struct {
 }
 
 // Sync makes everything appended, acknowledged and dropped before the call
-// durable; concurrent callers share one flush. Nothing is durable before it
-// returns nil. On an error, or when ctx ends, records stay in memory and the next
-// Sync tries again. A [*FullError] says that the disk is full.
+// durable, by one write and one fdatasync for all lanes; concurrent callers
+// share one flush. Nothing is durable before it returns nil. Where the disk
+// refuses the write, all that only the head holds is written to another file
+// of the head before Sync returns nil. On an error, or when ctx ends, records
+// stay in memory and the next Sync tries again.
 func (s *Store) Sync(ctx context.Context) error {
 	f := s.join()
 	if f == nil {
@@ -59,8 +51,10 @@ func (s *Store) run(f *flush) {
 
 	f.err = s.flush()
 	if s.stale {
-		s.writeMarks()
 		s.stale = false
+		if err := s.witness.write(s.known()); err != nil {
+			s.options.Logger.Debug("writing marks", "err", err)
+		}
 	}
 	s.writing.report(s.options.Logger, "writing the store", f.err)
 	s.mu.Lock()
@@ -69,18 +63,21 @@ func (s *Store) run(f *flush) {
 	close(f.done)
 }
 
-// flush writes what was pending as it began, in one transaction, or in
-// several where it is too much for one.
+// flush writes what was pending as it began, in one commit, or in several where
+// it is too much for one.
 func (s *Store) flush() error {
-	if err := s.mend(); err != nil {
-		return err
-	}
 	target := s.appended()
 	for {
 		t := s.begin()
-		more := t.write(target)
-		err := t.commit(reserve)
+		more := t.take(target)
+		err := t.commit()
 		s.grounded()
+		if errors.Is(err, errNoHead) {
+			if err := s.makeHead(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -91,6 +88,13 @@ func (s *Store) flush() error {
 			return nil
 		}
 	}
+}
+
+// makeHead seals the head while a flush waits. Its writer is given back meanwhile.
+func (s *Store) makeHead() error {
+	s.writer.Unlock()
+	defer s.writer.Lock()
+	return s.seal(true)
 }
 
 // appended returns the last number given out in each lane.
@@ -113,12 +117,13 @@ func (s *Store) grounded() {
 	}
 }
 
-// write adds pending entries up to the target and pending drops. It reports
-// whether entries are left for another transaction.
-func (t *tx) write(target map[*Lane]Seq) (more bool) {
-	room := int64(txBytes)
+// take adds pending entries up to the target and pending drops. It reports
+// whether entries are left for another commit.
+func (t *change) take(target map[*Lane]Seq) (more bool) {
+	room := t.s.options.HeadBytes / 4
+	whole := room
 	for _, l := range t.s.lanes {
-		entries, drops, left := l.takeOff(target[l], &room)
+		entries, drops, left := l.takeOff(target[l], &room, whole)
 		if len(entries) > 0 {
 			t.add(l, entries)
 		}
@@ -132,13 +137,13 @@ func (t *tx) write(target map[*Lane]Seq) (more bool) {
 
 // takeOff marks the entries that are to be written as flying and returns them.
 // It takes as many as there is room for, at least one if nothing was taken yet.
-func (l *Lane) takeOff(target Seq, room *int64) (entries []entry, drops []drop, left bool) {
+func (l *Lane) takeOff(target Seq, room *int64, whole int64) (entries []entry, drops []drop, left bool) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	n := 0
 	for ; n < len(l.pending) && l.pending[n].first <= target; n++ {
-		size := l.pending[n].size()
-		if size > *room && *room < txBytes {
+		size := l.pending[n].cost()
+		if size > *room && *room < whole {
 			left = true
 			break
 		}
@@ -148,51 +153,22 @@ func (l *Lane) takeOff(target Seq, room *int64) (entries []entry, drops []drop, 
 	return l.pending[:n:n], l.drops, left
 }
 
-// add writes entries of a lane: records as chunks, gaps as declared. Records
-// that find no room are refused.
-func (t *tx) add(l *Lane, entries []entry) {
-	st := t.lane(l)
-	for len(entries) > 0 {
-		n, size := run(entries)
-		first, last := entries[0].first, entries[n-1].last
+// add writes entries of a lane. Records that find no room are refused.
+func (t *change) add(l *Lane, entries []entry) {
+	for _, e := range entries {
+		st := t.lane(l)
 		switch {
-		case entries[0].lost != Kept:
-			st.gaps = declare(st.gaps, first, last, entries[0].lost)
-		case !t.makeRoom(size + 2*chunkHeader):
+		case e.lost != Kept:
+			t.lose(l, gap{e.first, e.last, e.lost})
+		case !t.makeRoom(e.cost()):
 			t.refused = errFull
-			st.gaps = declare(st.gaps, first, last, Refused)
+			t.lose(l, gap{e.first, e.last, Refused})
 		default:
 			t.added = true
-			t.addChunk(l, entries[:n])
+			k := kept{seq: e.first, age: t.age, data: e.data}
+			t.record(l, k)
+			st.grow(k)
 		}
-		st.end = last
-		entries = entries[n:]
+		st.end = e.last
 	}
-}
-
-// run returns how many entries go together, a gap alone or the records of a
-// chunk, and about how many bytes they take.
-func run(entries []entry) (n int, size int64) {
-	if entries[0].lost != Kept {
-		return 1, 0
-	}
-	for n < len(entries) && entries[n].lost == Kept {
-		if size += int64(len(entries[n].data)) + 2; n > 0 && size > chunkBytes {
-			break
-		}
-		n++
-	}
-	return n, size
-}
-
-func (t *tx) addChunk(l *Lane, entries []entry) {
-	var body []byte
-	for _, e := range entries {
-		body = appendRaw(body, e.data)
-	}
-	c := chunk{epoch: t.s.epoch, first: entries[0].first, last: entries[len(entries)-1].last, age: t.age}
-	value := encodeChunk(l.name, c, formRaw, body)
-	c.bytes = int64(len(value))
-	t.ops = append(t.ops, op{seqKey(keyHead, l.name, c.first), value})
-	t.lane(l).grow(c)
 }

@@ -25,28 +25,26 @@ import (
 func bufferCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "buffer",
-		Short: "Look into a buffer, whether its daemon runs or not",
-		Long: "The commands work on a copy made beside the buffer, which goes when they end, so they\n" +
-			"disturb nothing. They need as much space as the buffer takes, and refuse where that\n" +
-			"would leave the daemon too little.",
+		Short: "Look into a buffer, whether its daemon runs or not, also a damaged one",
+		Long: "The commands read the buffer as it is at one moment. They write nothing, stop nothing and\n" +
+			"need no space.",
 		Example: "  skyhaul buffer ls --config /etc/skyhaul/skyhaul.toml",
 	}
 	cmd.AddCommand(bufferLsCommand(), bufferDumpCommand(), bufferVerifyCommand(), bufferExportCommand())
 	return cmd
 }
 
-// copied is a copy of a buffer, open.
-type copied struct {
-	*bufferstore.Store
+// view is a buffer with the schemas of its records.
+type view struct {
+	*bufferstore.View
 	schemas *edge.Schemas
-	dir     string
 }
 
 // bufferFlags adds the flags that say which buffer, and returns what opens it.
-func bufferFlags(cmd *cobra.Command) func() (*copied, error) {
+func bufferFlags(cmd *cobra.Command) func() (*view, error) {
 	path := cmd.Flags().String("config", "", "configuration `FILE` that names the folder")
 	dir := cmd.Flags().String("dir", "", "the `DIR` itself, as in [buffer] dir")
-	return func() (*copied, error) {
+	return func() (*view, error) {
 		c := &config.Config{}
 		switch {
 		case (*path == "") == (*dir == ""):
@@ -58,11 +56,11 @@ func bufferFlags(cmd *cobra.Command) func() (*copied, error) {
 			}
 			*dir = c.Buffer.Dir
 		}
-		return openCopy(*dir)
+		return openView(*dir)
 	}
 }
 
-func openCopy(dir string) (b *copied, err error) {
+func openView(dir string) (*view, error) {
 	if _, err := os.Stat(filepath.Join(dir, "buffer")); err != nil {
 		return nil, fmt.Errorf("no buffer below %s: %w", dir, err)
 	}
@@ -71,49 +69,12 @@ func openCopy(dir string) (b *copied, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b = &copied{}
-	if b.schemas, err = edge.OpenSchemas(state, log); err != nil {
-		return nil, err
-	}
-	if b.dir, err = os.MkdirTemp(dir, copyPrefix); err != nil {
-		return nil, err
-	}
-	err = bufferstore.Copy(filepath.Join(dir, "buffer"), filepath.Join(b.dir, "buffer"))
-	if err == nil {
-		b.Store, err = edge.OpenStore(&config.Config{}, b.dir, b.schemas, log)
-	}
+	schemas, err := edge.OpenSchemas(state, log)
 	if err != nil {
-		os.RemoveAll(b.dir)
 		return nil, err
 	}
-	if len(b.Stats().Quarantined) > 0 {
-		b.close()
-		return nil, fmt.Errorf("the buffer below %s is damaged as a whole: at its next start the daemon sets it aside and begins a fresh one", dir)
-	}
-	return b, nil
-}
-
-// copyPrefix begins the names of copies.
-const copyPrefix = "copy-"
-
-// making is how long it takes at most to make a copy.
-const making = time.Hour
-
-// removeCopies removes what a command that was killed left behind, which takes
-// as much space as the buffer. A copy that is open stays readable for who has it
-// open; one in the making is left alone.
-func removeCopies(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, copyPrefix+"*"))
-	for _, path := range left {
-		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > making {
-			os.RemoveAll(path)
-		}
-	}
-}
-
-func (b *copied) close() {
-	b.Store.Close()
-	os.RemoveAll(b.dir)
+	v, err := edge.ViewStore(dir, schemas, log)
+	return &view{v, schemas}, err
 }
 
 func bufferLsCommand() *cobra.Command {
@@ -125,7 +86,6 @@ func bufferLsCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer b.close()
 		s := b.Stats()
 		if *asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(s.Lanes)
@@ -145,7 +105,7 @@ func bufferLsCommand() *cobra.Command {
 }
 
 // laneFlags adds the flags that say which records.
-func laneFlags(cmd *cobra.Command) (each func(b *copied, yield func(point.Lane, bufferstore.Record) error) error) {
+func laneFlags(cmd *cobra.Command) (each func(b *view, yield func(point.Lane, bufferstore.Record) error) error) {
 	lane := cmd.Flags().String("lane", "", "only the lane `NAME`")
 	from := cmd.Flags().Uint64("from", 1, "begin at this sequence `NUMBER`")
 	lanes := point.Lanes()
@@ -160,9 +120,9 @@ func laneFlags(cmd *cobra.Command) (each func(b *copied, yield func(point.Lane, 
 		lanes = []point.Lane{l}
 		return nil
 	}
-	return func(b *copied, yield func(point.Lane, bufferstore.Record) error) error {
+	return func(b *view, yield func(point.Lane, bufferstore.Record) error) error {
 		for _, l := range lanes {
-			for rec, err := range b.Lane(l.String()).Records(bufferstore.Seq(*from)) {
+			for rec, err := range b.Records(l.String(), bufferstore.Seq(*from)) {
 				if err == nil {
 					err = yield(l, rec)
 				}
@@ -189,7 +149,6 @@ func bufferDumpCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer b.close()
 		return each(b, func(lane point.Lane, rec bufferstore.Record) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s %d %s\n", lane, rec.Epoch, rec.First, b.describe(rec))
 			return err
@@ -199,7 +158,7 @@ func bufferDumpCommand() *cobra.Command {
 }
 
 // describe says in a line what a record holds.
-func (b *copied) describe(rec bufferstore.Record) string {
+func (b *view) describe(rec bufferstore.Record) string {
 	if rec.Lost != bufferstore.Kept {
 		return fmt.Sprintf("gap to %d: %s", rec.Last, rec.Lost)
 	}
@@ -226,7 +185,7 @@ func (b *copied) describe(rec bufferstore.Record) string {
 	return line
 }
 
-func (b *copied) scan(rec bufferstore.Record) (*point.Scan, *point.Schema, bool) {
+func (b *view) scan(rec bufferstore.Record) (*point.Scan, *point.Schema, bool) {
 	id, ok := point.ScanSchema(rec.Data)
 	if !ok {
 		return nil, nil, false
@@ -251,7 +210,6 @@ func bufferVerifyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer b.close()
 		var records, damaged int
 		err = each(b, func(lane point.Lane, rec bufferstore.Record) error {
 			if rec.Lost == bufferstore.Kept {
@@ -292,7 +250,6 @@ func bufferExportCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer b.close()
 		write, flush := writer(cmd.OutOrStdout())
 		err = each(b, func(lane point.Lane, rec bufferstore.Record) error { return b.readings(lane, rec, write) })
 		if err != nil {
@@ -310,7 +267,7 @@ var columns = []string{
 }
 
 // readings writes the fields of each reading in a record.
-func (b *copied) readings(lane point.Lane, rec bufferstore.Record, write func([]string) error) error {
+func (b *view) readings(lane point.Lane, rec bufferstore.Record, write func([]string) error) error {
 	sc, schema, ok := b.scan(rec)
 	if !ok {
 		return nil

@@ -82,7 +82,6 @@ func runDaemon(ctx context.Context, c *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer d.Close()
-	removeCopies(c.Buffer.Dir)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
