@@ -63,7 +63,9 @@
 //   - The process that serves a volume may use its files, but not map them, work
 //     in them as the directory of a child, or run programs from them: there a
 //     thread waits for the volume without the Go scheduler knowing, and garbage
-//     collection may wait for that thread for ever. Another process may.
+//     collection may wait for that thread for ever. Another process may. Should
+//     the serving process die, a shell that it has started takes the mount away by
+//     force, because a thread that waits for its own process can't be killed.
 //   - A store through a memory map to a full volume isn't refused at once (SIGBUS on
 //     other file systems): the kernel learns of it when it writes back, and msync
 //     returns the error.

@@ -122,15 +122,19 @@ func (v *Volume) Stall(d time.Duration) {
 // await is where writes and fsyncs hang.
 func (v *Volume) await() {
 	v.mu.Lock()
-	d, freed := v.stall, v.freed
-	v.mu.Unlock()
-	if d == 0 {
+	defer v.mu.Unlock()
+	if v.stall == 0 {
 		return
 	}
+	timer, freed := time.NewTimer(v.stall), v.freed
+	v.stats.Stalled++
+	v.mu.Unlock()
 	select {
-	case <-time.After(d):
+	case <-timer.C:
 	case <-freed:
 	}
+	v.mu.Lock()
+	v.stats.Stalled--
 }
 
 // admit counts a call and says whether it fails by plan, and with what loss.

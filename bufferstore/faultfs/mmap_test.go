@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, mapFile(path))
 		os.Exit(3)
 	}
+	if dir := os.Getenv("FAULTFS_STALL"); dir != "" {
+		fmt.Fprintln(os.Stderr, stall(dir))
+		os.Exit(4)
+	}
 	os.Exit(m.Run())
 }
 

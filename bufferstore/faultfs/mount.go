@@ -21,6 +21,7 @@ type mount struct {
 	v      *Volume
 	dir    string
 	server *fuse.Server
+	guard  *guard
 
 	dead     bool // guarded by v.mu, as is all below
 	listings map[uint64][]fuse.DirEntry
@@ -55,6 +56,9 @@ func (v *Volume) Mount(dir string) error {
 	}
 	closeOnExec("/dev/fuse")
 	m.server = server
+	if m.guard, err = startGuard(dir); err != nil {
+		return errors.Join(fmt.Errorf("mount %s: %w", dir, err), unix.Unmount(dir, unix.MNT_DETACH))
+	}
 	v.mu.Lock()
 	v.mount = m
 	v.mu.Unlock()
@@ -92,6 +96,7 @@ func (v *Volume) Unmount() error {
 	if err := unix.Unmount(m.dir, 0); err != nil {
 		return &fs.PathError{Op: "unmount", Path: m.dir, Err: err}
 	}
+	m.guard.end()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	m.dead = true
@@ -116,6 +121,7 @@ func (v *Volume) Cut(seed int64) error {
 	if m == nil {
 		return nil
 	}
+	m.guard.end()
 	if err := unix.Unmount(m.dir, unix.MNT_DETACH); err != nil {
 		return &fs.PathError{Op: "unmount", Path: m.dir, Err: err}
 	}

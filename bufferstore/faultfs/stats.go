@@ -12,6 +12,7 @@ type Stats struct {
 	DirSyncs int
 	Calls    int   // all that an Op names
 	Failed   int   // by a Fault
+	Stalled  int   // by Stall, at this moment
 	Used     int64 // bytes of the volume
 }
 

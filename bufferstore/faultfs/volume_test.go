@@ -4,6 +4,7 @@ package faultfs_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"skyhaul/bufferstore/faultfs"
@@ -182,4 +184,38 @@ func TestChildrenDoNotHoldTheMountUp(t *testing.T) {
 	if bytes.Contains(out, []byte("/dev/fuse")) {
 		t.Errorf("a child process holds the device:\n%s", out)
 	}
+}
+
+// TestProcessThatDiesInAStallEnds starts a process that serves a volume, hangs
+// in it, and dies.
+func TestProcessThatDiesInAStallEnds(t *testing.T) {
+	mounted(t, faultfs.Options{}) // or skip
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, os.Args[0])
+	c.Env = append(os.Environ(), "FAULTFS_STALL="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
+	out, err := c.CombinedOutput()
+	if err == nil || string(out) != "stalled\n" || ctx.Err() != nil {
+		t.Errorf("the process ended with %v: %s", err, out)
+	}
+}
+
+// stall hangs in an fsync of a volume of its own, and dies.
+func stall(dir string) error {
+	v := faultfs.New(faultfs.Options{})
+	if err := v.Mount(dir); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(dir, "f"))
+	if err != nil {
+		return err
+	}
+	v.Stall(time.Hour)
+	go f.Sync()
+	for v.Stats().Stalled == 0 {
+		<-time.After(time.Millisecond)
+	}
+	fmt.Println("stalled")
+	os.Exit(3)
+	return nil
 }
