@@ -107,7 +107,7 @@ func (t *change) commit() error {
 // full or has failed, behind a checkpoint to the next one.
 func (t *change) write() error {
 	s := t.s
-	events := append([]event{ageEvent(t.age)}, t.events...)
+	events := append([]event{ageEvent(t.age)}, pack(t.events)...)
 	if !s.opened {
 		events = slices.Insert(events, 1, s.checkpoint(t.age))
 	}
@@ -123,7 +123,7 @@ func (t *change) write() error {
 		events = slices.Insert(events, 1, s.checkpoint(t.age))
 	}
 	if again {
-		events = slices.Insert(events, 2, s.keptEvents(t.age)...)
+		events = slices.Insert(events, 2, pack(s.keptEvents(t.age))...)
 	}
 	if err := s.head.turn(s.needed(), commitCost(events), t.sealing); err != nil {
 		return errors.Join(failure, err)

@@ -31,6 +31,11 @@ const (
 	// kindRecord:
 	//	lane | epoch [8] | seq u64 | data
 	kindRecord kind = 'R'
+	// kindPacked holds records of one commit, packed with zstd: for each its length,
+	// uvarint, and the body of a kindRecord, of which the data behind its ninth byte
+	// on is the difference, byte by byte, from the last one before it in the pack
+	// of the same lane, length and first nine bytes of data, if there is one.
+	kindPacked kind = 'P'
 	// kindGap declares numbers lost:
 	//	lane | first u64 | last u64 | reason u8
 	kindGap kind = 'G'

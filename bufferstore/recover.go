@@ -60,6 +60,11 @@ func (m *image) apply(k kind, generation uint32, d fields) {
 			m.current, m.age = age, max(m.age, age)
 		}
 		return
+	case kindPacked:
+		_ = unpackRecords(d.b, func(body []byte) { // what isn't whole is missing, which settle declares
+			m.apply(kindRecord, generation, fields{b: body})
+		})
+		return
 	case kindCheckpoint:
 		if age, lanes, ok := decodeCheckpoint(d.b); ok {
 			m.age, m.lanes, m.whole = max(m.age, age), lanes, true
