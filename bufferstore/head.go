@@ -113,12 +113,14 @@ func (h *head) fits(n int64) bool {
 	return f != nil && !f.failed && f.used+pages(n) <= f.size
 }
 
-// last returns the file being filled, nil if there is none.
+// last returns the file being filled, nil if there is none. A file without a
+// frame, as a cut or damage leaves it, is none: what goes into a file has a
+// generation of its own.
 func (h *head) last() *headFile {
-	if len(h.files) == 0 {
-		return nil
+	if n := len(h.files); n > 0 && h.files[n-1].generation > 0 {
+		return h.files[n-1]
 	}
-	return h.files[len(h.files)-1]
+	return nil
 }
 
 // failed reports whether the file being filled has refused a commit.
@@ -190,7 +192,7 @@ func (h *head) free(needed uint32, spare bool) (string, error) {
 	}
 	for _, name := range names {
 		f := h.named(name)
-		if f == nil || f.generation < needed && f != h.last() {
+		if f == nil || f.generation == 0 || f.generation < needed && f != h.last() {
 			return name, nil
 		}
 	}
