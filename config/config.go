@@ -16,6 +16,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
 	"skyhaul/link/batch"
@@ -60,6 +61,9 @@ type Buffer struct {
 	Sync   time.Duration
 	Quota  int64 // bytes; 0: as much as the file system has
 	Retain map[point.Lane]time.Duration
+	// WhenFull says what becomes of the readings in lane history that the hub
+	// has not, when there is no space for new ones.
+	WhenFull bufferstore.Policy
 }
 
 // Status says where the daemon tells of itself.
@@ -155,6 +159,11 @@ func (r *reader) site(root *table) (s Site) {
 	return s
 }
 
+// policies are the words for what becomes of readings when the buffer is full.
+var policies = map[string]bufferstore.Policy{
+	"thin": bufferstore.Thin, "drop-oldest": bufferstore.DropOldest, "keep": bufferstore.Keep,
+}
+
 func (r *reader) buffer(root *table) Buffer {
 	t := root.sub("buffer", "[buffer]")
 	if t == nil {
@@ -166,6 +175,8 @@ func (r *reader) buffer(root *table) Buffer {
 		Sync:   t.duration("sync", time.Second, 100*time.Millisecond, time.Minute),
 		Quota:  t.size("quota", 0, 0, 1<<50),
 		Retain: map[point.Lane]time.Duration{},
+
+		WhenFull: policies[t.choice("when_full", "thin", "thin", "drop-oldest", "keep")],
 	}
 	if b.Quota > 0 && b.Quota < 64<<20 {
 		t.fail("quota", "%s is too small: 64MiB are the least", show(t.values["quota"]))

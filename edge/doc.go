@@ -8,6 +8,8 @@
 //	port missing, unit dead    its points are bad with the reason; everything else goes on; tried again
 //	block of registers refused its own points are bad; the rest of the unit is read around it
 //	store can't write          readings stay in RAM up to 8 MiB, then take numbers and become a declared gap; tried each second
+//	buffer full                delivered readings go first; of lane history the oldest give way to summaries in lane trend, see [buffer] when_full
+//	summaries can't be kept    the readings stay; the store drops the oldest when it must, as a declared gap
 //	store damaged              set aside, a fresh one begun; it is named on the page
 //	broker, DNS, hub           buffered; tried again while the window is open, with pauses that grow
 //	ledger can't be written    the link is used on and counted in RAM; the page says so
@@ -22,7 +24,7 @@
 //
 // # Stopping
 //
-//	1  scanners, then nothing new comes; a pass cut short makes no record
+//	1  scanners and thinning, then nothing new comes; a pass cut short makes no record
 //	2  the last sync, at most 5 s, not cut short by the stop itself
 //	3  the uplink: DISCONNECT without waiting for acknowledgements
 //	4  the store's own work, then Close

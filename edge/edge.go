@@ -45,6 +45,7 @@ type Daemon struct {
 	lines    []*line
 	scanners []*scanner
 	keeper   *keeper
+	thinner  *thinner
 	ledger   *link.Ledger // nil without an uplink
 	uplink   *link.Uplink // nil without an uplink
 }
@@ -87,6 +88,7 @@ func New(o Options) (*Daemon, error) {
 // connect wires the parts: lines -> scanners -> keeper -> store -> uplink.
 func (d *Daemon) connect() error {
 	d.keeper = newKeeper(d)
+	d.thinner = newThinner(d)
 	d.opts.Clock.OnStep = func(s clock.Step) {
 		d.log.Warn("wall clock stepped", "by", s.By)
 		d.note("clock", fmt.Sprintf("stepped by %v", s.By))
@@ -131,6 +133,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	keeping.start(d.keeper.Run)
 	d.note("start", fmt.Sprintf("version %s configuration %x", d.opts.Version, d.opts.Config.Hash))
 	acquiring := newStage(ctx, fail)
+	acquiring.start(d.thinner.Run)
 	for _, l := range d.lines {
 		acquiring.start(l.Run)
 	}
@@ -172,11 +175,14 @@ func (d *Daemon) line(name string) *line {
 func OpenStore(c *config.Config, dir string, s *Schemas, log *slog.Logger) (*bufferstore.Store, error) {
 	o := bufferstore.Options{Codec: batch.NewChunkCodec(s.Lookup), Quota: c.Buffer.Quota, Logger: log}
 	for _, l := range point.Lanes() {
-		policy := bufferstore.Keep
-		if l == point.History || l == point.Trend {
-			policy = bufferstore.DropOldest
+		lane := bufferstore.LaneOptions{Name: l.String(), Policy: bufferstore.Keep, Retain: c.Buffer.Retain[l]}
+		switch l {
+		case point.History:
+			lane.Policy = c.Buffer.WhenFull
+		case point.Trend:
+			lane.Policy = bufferstore.Thin // nothing is in it where history isn't thinned
 		}
-		o.Lanes = append(o.Lanes, bufferstore.LaneOptions{Name: l.String(), Policy: policy, Retain: c.Buffer.Retain[l]})
+		o.Lanes = append(o.Lanes, lane)
 	}
 	store, err := bufferstore.Open(filepath.Join(dir, "buffer"), o)
 	if err != nil {

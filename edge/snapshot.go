@@ -182,6 +182,12 @@ func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []s
 	if err := d.keeper.fault.get(); err != nil {
 		say("The buffer does not take readings; they are held in memory: %v.", err)
 	}
+	if d.thinner.short.get() != nil {
+		say("The buffer is short of space; the oldest readings give way to summaries of minutes and hours.")
+	}
+	if err := d.thinner.failed.get(); err != nil {
+		say("Summaries can't be made of readings that must go: %v.", err)
+	}
 	if len(store.Quarantined) > 0 {
 		say("A damaged buffer was set aside: %s.", s.Buffer.Quarantine)
 	}
