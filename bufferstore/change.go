@@ -96,10 +96,12 @@ func (t *change) commit() error {
 	if err := t.write(); err != nil {
 		return err
 	}
-	t.s.opened, t.s.stale = true, true
+	s := t.s
+	s.opened, s.stale, s.savedAge = true, true, t.age
 	t.publish()
-	t.s.head.drop(t.s.needed())
-	t.s.garbage = append(t.s.garbage, t.dropped...)
+	s.head.drop(s.needed())
+	s.garbage = append(s.garbage, t.dropped...)
+	s.disk.Store(s.used())
 	return nil
 }
 

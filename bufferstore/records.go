@@ -1,6 +1,7 @@
 package bufferstore
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"iter"
@@ -56,6 +57,9 @@ func (r *reader) step() bool {
 	case p.segment == 0:
 		return r.head(st, p.last)
 	}
+	if c, ok := s.cache.at(r.lane.name, r.pos); ok {
+		return r.unpacked(c, p)
+	}
 	if err := r.enter(p.segment); err != nil {
 		return r.missing(p, p.last, err)
 	}
@@ -104,13 +108,17 @@ func (r *reader) chunk(p stretch) bool {
 	if err != nil {
 		return r.missing(p, last, err)
 	}
-	next, more := all[i].first, true
-	err = unpack(r.lane.s.options.Codec, coded, body, func(rec []byte) bool {
-		if next >= r.pos && next <= last {
-			more = r.record(rec)
+	if r.pos > all[i].first {
+		c, err := r.keep(all[i], coded, body)
+		if err != nil {
+			return r.missing(p, last, err)
 		}
-		next++
-		return more && next <= last
+		return r.unpacked(c, p)
+	}
+	more := true
+	err = unpack(r.lane.s.options.Codec, coded, body, func(rec []byte) bool {
+		more = r.record(rec)
+		return more && r.pos <= last
 	})
 	if !more || r.pos > last {
 		return more
@@ -119,6 +127,34 @@ func (r *reader) chunk(p stretch) bool {
 		err = errDamaged
 	}
 	return r.missing(p, last, err)
+}
+
+// keep unpacks a whole chunk for those who read on behind its beginning: a
+// destination that takes a chunk in many parts.
+func (r *reader) keep(where extent, coded bool, body []byte) (*unpackedChunk, error) {
+	c := &unpackedChunk{lane: r.lane.name, extent: where}
+	err := unpack(r.lane.s.options.Codec, coded, body, func(rec []byte) bool {
+		c.recs = append(c.recs, bytes.Clone(rec))
+		return true
+	})
+	if err == nil && Seq(len(c.recs)) != where.last-where.first+1 {
+		err = errDamaged
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.lane.s.cache.put(c)
+	return c, nil
+}
+
+// unpacked yields the records of a chunk from pos on.
+func (r *reader) unpacked(c *unpackedChunk, p stretch) bool {
+	for last := min(p.last, c.last); r.pos <= last; {
+		if !r.record(c.recs[r.pos-c.first]) {
+			return false
+		}
+	}
+	return true
 }
 
 // load reads a chunk and checks that it is the one that should be there.

@@ -11,7 +11,7 @@ import (
 
 const (
 	tick     = 10 * time.Second // of Run
-	reserve  = 32 << 20         // of the file system is left free, where quota doesn't say less
+	reserve  = 32 << 20         // of the file system is left free, but no more than an eighth of it
 	maxCuts  = 1000             // events of one commit that may go on cutting
 	ageEvery = 10 * time.Minute // a quiet store's age is saved so often
 )
@@ -108,17 +108,22 @@ func (s *Store) measure() error {
 	if err != nil {
 		return err
 	}
-	quota := max(0, s.used()+free-reserve)
+	used := s.used()
+	quota := used + free - min(reserve, (used+free)/8)
 	if s.options.Quota > 0 {
 		quota = min(quota, s.options.Quota)
 	}
 	s.quota.Store(quota)
+	s.disk.Store(used)
 	return nil
 }
 
 // used is what the store takes on disk.
 func (s *Store) used() int64 {
-	sum := s.head.bytes() + s.ballast
+	sum := s.head.bytes()
+	if info, err := os.Stat(filepath.Join(s.dir, ballastName)); err == nil {
+		sum += info.Size()
+	}
 	for _, l := range s.lanes {
 		for _, g := range l.current().segments {
 			sum += g.bytes

@@ -36,15 +36,12 @@ type CursorStats struct {
 
 // Stats returns the state of the store.
 func (s *Store) Stats() Stats {
-	s.writer.Lock()
-	used := s.used()
-	s.writer.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Stats{
 		Quarantined: slices.Clone(s.quarantined),
 		SyncError:   s.syncErr,
-		Disk:        used,
+		Disk:        s.disk.Load(),
 		Quota:       s.quota.Load(),
 		Pending:     s.pending,
 		Age:         s.age(),

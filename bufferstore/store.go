@@ -43,7 +43,7 @@ type Options struct {
 	Lanes []LaneOptions // most urgent first
 	Codec Codec         // packs chunks; nil keeps them as they are
 	// Quota is the most bytes on disk; zero takes what the file system has, less a
-	// reserve of 32 MiB. Four times HeadBytes of it, or half if that is less, are for
+	// reserve of 32 MiB or an eighth of it. Four times HeadBytes of it, or half if that is less, are for
 	// the head and a segment being written.
 	Quota int64
 	// HeadBytes is the length of each of the two files of the head, 64 KiB to 64
@@ -112,6 +112,7 @@ type Store struct {
 
 	looking     bool // of a View: nothing is written
 	quarantined []string
+	lost        map[string][]gap // by lane: found gone at this opening
 
 	// sealing is held while segments are written or repaired, and taken before
 	// writer. It guards built and number.
@@ -126,15 +127,16 @@ type Store struct {
 	gone     bool // closed
 	witness  witness
 	garbage  []segmentID // without use, to be removed
-	ballast  int64       // bytes on disk
 	savedAge time.Duration
 	stale    bool // a commit is newer than the marks
 	writing  fault
 	keeping  fault
 	running  fault // of Run alone
 
-	quota atomic.Int64  // bytes on disk
+	quota atomic.Int64  // bytes on disk that there may be
+	disk  atomic.Int64  // bytes on disk that there are
 	waker chan struct{} // has Run look at once
+	cache chunkCache
 
 	// mu is held for moments only, never over disk access. It guards the
 	// fields below it and those of lanes and cursors.

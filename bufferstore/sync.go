@@ -67,15 +67,16 @@ func (s *Store) run(f *flush) {
 // it is too much for one.
 func (s *Store) flush() error {
 	target := s.appended()
-	for {
+	for sealed := 0; ; {
 		t := s.begin()
 		more := t.take(target)
 		err := t.commit()
 		s.grounded()
-		if errors.Is(err, errNoHead) {
+		if errors.Is(err, errNoHead) && sealed < 2 {
 			if err := s.makeHead(); err != nil {
 				return err
 			}
+			sealed++
 			continue
 		}
 		if err != nil {
@@ -87,6 +88,7 @@ func (s *Store) flush() error {
 		if !more {
 			return nil
 		}
+		sealed = 0
 	}
 }
 
