@@ -10,17 +10,17 @@ import (
 // bodyReader reads bodies, reusing its memory. It makes records without
 // epoch and numbers: First is 0, and Last is how many more numbers a gap takes.
 type bodyReader struct {
-	unpack  unpacker
-	columns columnReader
+	// lend says that records are done with before the next body is read, so that
+	// their memory serves that too.
+	lend   bool
+	unpack unpacker
+	page   pageReader
 
 	runs    []run
 	groups  []*group
 	records [][][]byte // of each group, in order
-	left    int        // bytes that records may still take
-
-	scan   point.Scan
-	stamps []point.Stamp
-	raws   []uint64
+	merged  []bufferstore.Record
+	left    int // bytes that records may still take
 }
 
 // run is one line of the order section.
@@ -30,9 +30,6 @@ type run struct {
 	gap    uint64 // numbers of a gap
 	lost   bufferstore.Reason
 }
-
-// noColumns makes a scan append all but its values.
-var noColumns point.Schema
 
 // read takes a body off src. It returns nil records, with src.bad set, for what
 // no writer made, and a SchemaError with nothing but an id for a schema that
@@ -46,7 +43,7 @@ func (r *bodyReader) read(src *source, carried []*point.Schema, find point.Looku
 	if src.bad {
 		return nil, nil
 	}
-	r.records = r.records[:0]
+	r.records = resize(r.records, len(r.groups))
 	if len(r.groups) > 0 {
 		r.readScans(src, counts[symbolScan:])
 	}
@@ -113,7 +110,10 @@ func (r *bodyReader) readOrder(src *source) []int {
 
 func (r *bodyReader) readOpaque(src *source, n int) [][]byte {
 	lengths := source{b: r.unpack.next(src)}
-	all := source{b: slices.Clone(r.unpack.next(src))} // never src's memory
+	all := source{b: r.unpack.next(src)}
+	if !r.lend { // never src's memory
+		all.b = slices.Clone(all.b)
+	}
 	opaque := make([][]byte, n)
 	for i := range opaque {
 		opaque[i] = all.take(uint64(lengths.count(maxBytes)))
@@ -125,34 +125,42 @@ func (r *bodyReader) readOpaque(src *source, n int) [][]byte {
 // readScans fills r.records; counts are the scans of each group.
 func (r *bodyReader) readScans(src *source, counts []int) {
 	quality := source{b: r.unpack.next(src)}
-	c := &r.columns
+	c := &r.page.columns
 	c.modes = source{b: r.unpack.next(src)}
 	c.exponents = source{b: r.unpack.next(src)}
 	c.numbers = source{b: r.unpack.next(src)}
 	r.readPools(src)
+	r.page.b = r.page.b[:0]
 	for i, g := range r.groups {
 		if src.bad || int64(counts[i])*int64(minScan+g.tail) > int64(r.left) {
 			src.bad = true
 			return
 		}
-		rows := readQuality(&quality, counts[i], len(g.schema.Columns))
-		records := make([][]byte, 0, counts[i])
+		rows := readQuality(&quality, counts[i], len(g.types))
+		records := r.records[i][:0]
+		if !r.lend {
+			r.page.b, records = nil, nil
+		}
+		r.page.room(counts[i] * (usualScan + g.tail))
 		for at := 0; at < counts[i] && !src.bad && !quality.bad; at += pageScans {
-			records = r.page(records, g, rows[at:min(at+pageScans, counts[i])])
+			records = r.readPage(records, g, rows[at:min(at+pageScans, counts[i])])
 			src.bad = c.bad() || r.left < 0
 		}
 		src.bad = src.bad || quality.bad
-		r.records = append(r.records, records)
+		r.records[i] = records
 	}
 }
 
-// minScan is the least that a scan record takes beside its values.
-const minScan = 15
+// What a scan record takes beside its values: at least, and as a rule.
+const (
+	minScan   = 15
+	usualScan = 30
+)
 
 func (r *bodyReader) readPools(src *source) {
-	c := &r.columns
+	c := &r.page.columns
 	c.planes = planeReader{pools: c.planes.pools[:0]}
-	c.bits = bitReader{}
+	c.bits.reset(nil)
 	pools := int(src.byte())
 	if pools == 0 {
 		return
@@ -161,73 +169,28 @@ func (r *bodyReader) readPools(src *source) {
 	for range pools {
 		c.planes.pools = append(c.planes.pools, r.unpack.next(src))
 	}
-	c.bits.b = r.unpack.next(src)
+	c.bits.reset(r.unpack.next(src))
 }
 
-// page reads a page and appends its records; rows are their qualities.
-func (r *bodyReader) page(records [][]byte, g *group, rows [][]point.Quality) [][]byte {
-	r.readStamps(len(rows))
-	first := len(records)
-	var page []byte
-	ends := make([]int, len(rows))
-	for i := range rows {
-		r.scan.Schema, r.scan.Stamp, r.scan.Quality = g.id, r.stamps[i], rows[i]
-		page = r.scan.Append(page, &noColumns)
-		page = append(page, make([]byte, g.tail)...)
-		ends[i] = len(page)
-	}
-	if r.left -= len(page); r.left < 0 {
+// readPage reads a page and appends its records; rows are their qualities.
+func (r *bodyReader) readPage(records [][]byte, g *group, rows [][]point.Quality) [][]byte {
+	begin := len(r.page.b)
+	r.page.heads(g, rows)
+	if r.left -= len(r.page.b) - begin; r.left < 0 {
 		return records
 	}
-	begin := 0
-	for _, end := range ends {
-		records = append(records, page[begin:end:end])
+	r.page.values(g, rows)
+	for _, tail := range r.page.tails {
+		end := tail + g.tail
+		records = append(records, r.page.b[begin:end:end])
 		begin = end
-	}
-	left := g.tail
-	for i := range g.schema.Columns {
-		t := g.schema.Columns[i].Type
-		r.column(records[first:], rows, i, t, left)
-		left -= t.Size()
 	}
 	return records
 }
 
-func (r *bodyReader) readStamps(n int) {
-	r.stamps = resize(r.stamps, n)
-	r.raws = resize(r.raws, n)
-	for part := range stampColumns {
-		r.columns.read(r.raws, point.Uint64, r.columns.mode())
-		for i, v := range r.raws {
-			setStampColumn(&r.stamps[i], part, v)
-		}
-	}
-}
-
-// column reads column i into the records, left bytes before their end.
-func (r *bodyReader) column(records [][]byte, rows [][]point.Quality, i int, t point.Type, left int) {
-	mode := r.columns.mode()
-	valued := func(k int) bool { return mode&flagWhole != 0 || rows[k] == nil || rows[k][i].HasValue() }
-	n := 0
-	for k := range records {
-		if valued(k) {
-			n++
-		}
-	}
-	r.raws = resize(r.raws, n)
-	r.columns.read(r.raws, t, mode)
-	raws := r.raws
-	for k, rec := range records {
-		if valued(k) {
-			putBigEndian(rec[len(rec)-left:], t.Size(), raws[0])
-			raws = raws[1:]
-		}
-	}
-}
-
 // merge puts the records of all symbols back into their order.
 func (r *bodyReader) merge(opaque [][]byte) []bufferstore.Record {
-	var recs []bufferstore.Record
+	recs := r.merged[:0]
 	for _, u := range r.runs {
 		if u.symbol == symbolGap {
 			recs = append(recs, bufferstore.Record{Last: bufferstore.Seq(u.gap - 1), Lost: u.lost})
@@ -241,6 +204,9 @@ func (r *bodyReader) merge(opaque [][]byte) []bufferstore.Record {
 			recs = append(recs, bufferstore.Record{Data: data})
 		}
 		*from = (*from)[u.n:]
+	}
+	if r.lend {
+		r.merged = recs
 	}
 	return recs
 }

@@ -28,7 +28,7 @@ type sealer struct {
 func NewChunkCodec(schemas point.Lookup) *ChunkCodec {
 	c := new(ChunkCodec)
 	c.sealers.New = func() any { return &sealer{in: newIntake(schemas)} }
-	c.openers.New = func() any { return new(bodyReader) }
+	c.openers.New = func() any { return &bodyReader{lend: true} }
 	return c
 }
 
@@ -113,15 +113,18 @@ func readSpans(src *source) []span {
 }
 
 // Open gives the records of a chunk back, byte for byte, until yield returns
-// false. The error wraps [ErrCorrupt] or [ErrVersion]; then yield was not called.
+// false; their data are valid until yield returns. The error wraps
+// [ErrCorrupt] or [ErrVersion]; then yield was not called.
 func (c *ChunkCodec) Open(chunk []byte, yield func(bufferstore.Record) bool) error {
-	recs, err := c.open(chunk)
+	r := c.openers.Get().(*bodyReader)
+	defer c.openers.Put(r)
+	recs, err := r.open(chunk)
 	for i := 0; i < len(recs) && yield(recs[i]); i++ {
 	}
 	return err
 }
 
-func (c *ChunkCodec) open(chunk []byte) ([]bufferstore.Record, error) {
+func (r *bodyReader) open(chunk []byte) ([]bufferstore.Record, error) {
 	src := source{b: chunk}
 	if err := checkFirst(&src, chunkA); err != nil {
 		return nil, err
@@ -131,9 +134,7 @@ func (c *ChunkCodec) open(chunk []byte) ([]bufferstore.Record, error) {
 		return nil, fmt.Errorf("chunk with flags %#x: %w", flags, ErrVersion)
 	}
 	spans := readSpans(&src)
-	r := c.openers.Get().(*bodyReader)
-	defer c.openers.Put(r)
-	r.unpack.budget = maxBytes
+	r.unpack.reset()
 	var schemas []*point.Schema
 	m := sum{}
 	m.add([]byte{chunkA})

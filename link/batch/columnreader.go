@@ -17,14 +17,14 @@ type columnReader struct {
 // mode takes the mode byte of the next column page.
 func (r *columnReader) mode() byte { return r.modes.byte() }
 
-// read fills dst with the raw values of a column page. What is not there, or
-// not possible, sets bad.
-func (r *columnReader) read(dst []uint64, t point.Type, mode byte) {
+// read fills dst with the raw values of a column page; bits above the width of
+// the type may hold anything. Where all values are the same it fills dst[0] alone.
+// What is not there, or not possible, sets bad.
+func (r *columnReader) read(dst []uint64, t point.Type, mode byte) (same bool) {
 	if len(dst) == 0 {
-		return
+		return false
 	}
-	f := form{kind: mode & formMask}
-	r.form(&f, t)
+	kind, exponent := r.form(t, mode)
 	r.patches = r.patches[:0]
 	if mode&flagPatches != 0 {
 		r.readPatches(len(dst))
@@ -33,35 +33,37 @@ func (r *columnReader) read(dst []uint64, t point.Type, mode byte) {
 	if mode&flagPalette != 0 {
 		r.readPalette(len(dst))
 	}
-	q := plan{transform: mode & (transforms - 1), base: uint64(r.numbers.varint()), step: 1}
-	if mode&flagStep != 0 {
-		q.step = r.numbers.uvarint()
+	cells := dst
+	if same = mode&(transforms-1) == constant && len(r.patches) == 0; same {
+		dst = dst[:1]
 	}
-	r.residuals(dst, q.transform)
-	q.restore(dst)
+	r.integers(dst, mode)
 	if mode&flagPalette != 0 {
+		raws(r.palette, t, kind, exponent)
 		r.unrank(dst)
-	}
-	for i, x := range dst {
-		dst[i] = f.raw(t, x)
+	} else {
+		raws(dst, t, kind, exponent)
 	}
 	for _, p := range r.patches {
-		dst[p.at] = p.raw
+		cells[p.at] = p.raw
 	}
+	return same
 }
 
-// form takes the exponent of f, where its kind has one.
-func (r *columnReader) form(f *form, t point.Type) {
-	if f.kind == formInteger {
-		return
+// form returns the form that a mode names, and takes its exponent where it has one.
+func (r *columnReader) form(t point.Type, mode byte) (kind byte, exponent int8) {
+	kind = mode & formMask
+	if kind == formInteger {
+		return kind, 0
 	}
-	f.exponent = int8(r.exponents.byte())
+	exponent = int8(r.exponents.byte())
 	isFloat := t == point.Float32 || t == point.Float64
-	tooGreat := f.kind == formDecimal && uint8(f.exponent) >= uint8(len(powersOf10))
-	if !isFloat || f.kind == formMask || tooGreat {
+	tooGreat := kind == formDecimal && uint8(exponent) >= uint8(len(powersOf10))
+	if !isFloat || kind == formMask || tooGreat {
 		r.numbers.bad = true
-		f.kind = formInteger
+		return formInteger, 0
 	}
+	return kind, exponent
 }
 
 func (r *columnReader) readPatches(cells int) {
@@ -88,24 +90,25 @@ func (r *columnReader) readPalette(cells int) {
 	}
 }
 
-// residuals fills dst with the residuals of the next plane; those that a
-// transform has none for are zero.
-func (r *columnReader) residuals(dst []uint64, transform byte) {
-	switch transform {
+// integers fills dst from base, step and the next plane.
+func (r *columnReader) integers(dst []uint64, mode byte) {
+	q := plan{transform: mode & (transforms - 1), base: uint64(r.numbers.varint()), step: 1}
+	if mode&flagStep != 0 {
+		q.step = r.numbers.uvarint()
+	}
+	us := dst
+	switch q.transform {
 	case constant:
-		clear(dst)
-		return
-	case delta, delta2:
-		dst[0] = 0
-		dst = dst[1:]
-	}
-	for i, t := range r.planes.next(len(dst)) {
-		v, rest := untoken(t)
-		if rest > 0 {
-			v |= r.bits.take(rest)
+		for i := range dst {
+			dst[i] = q.base
 		}
-		dst[i] = v
+		return
+	case delta, delta2: // the first is the base itself
+		dst[0] = 0
+		us = dst[1:]
 	}
+	r.bits.residuals(us, r.planes.next(len(us)))
+	q.restore(dst)
 }
 
 func (r *columnReader) unrank(dst []uint64) {

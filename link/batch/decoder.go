@@ -69,7 +69,7 @@ func (d *Decoder) read(src *source) (b *Batch, carried []byte, err error) {
 		return nil, nil, err
 	}
 	b = &Batch{Header: h, First: first}
-	d.body.unpack.budget = maxBytes
+	d.body.unpack.reset()
 	if schemas {
 		b.Schemas, carried = d.body.readSchemas(src)
 	}

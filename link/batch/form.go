@@ -74,18 +74,50 @@ func float(t point.Type, kind byte, exponent int8, m uint64) (raw uint64) {
 	return math.Float64bits(f)
 }
 
-// raw is the inverse of integer, float included.
-func (f *form) raw(t point.Type, x uint64) uint64 {
+// raws is the inverse of integer and of fill: it turns the integers in xs into
+// raw bits. Above the width of t they may hold anything.
+func raws(xs []uint64, t point.Type, kind byte, exponent int8) {
 	switch {
-	case f.kind != formInteger:
-		return float(t, f.kind, f.exponent, x)
-	case t == point.Float32 || t == point.Float64:
-		return integer(t, x) & typeMask(t) // its own inverse
+	case kind == formInteger && t == point.Float32:
+		for i, x := range xs {
+			s := int32(x)
+			xs[i] = uint64(s ^ int32(uint32(s>>31)>>1))
+		}
+	case kind == formInteger && t == point.Float64:
+		for i, x := range xs {
+			s := int64(x)
+			xs[i] = uint64(s ^ int64(uint64(s>>63)>>1))
+		}
+	case kind == formDecimal:
+		divided(xs, t, powersOf10[exponent])
+	case kind == formBinary:
+		multiplied(xs, t, math.Ldexp(1, -int(exponent)))
 	}
-	return x & typeMask(t)
 }
 
-func typeMask(t point.Type) uint64 { return ^uint64(0) >> (64 - 8*t.Size()) }
+func divided(xs []uint64, t point.Type, by float64) {
+	if t == point.Float32 {
+		for i, x := range xs {
+			xs[i] = uint64(math.Float32bits(float32(float64(int64(x)) / by)))
+		}
+		return
+	}
+	for i, x := range xs {
+		xs[i] = math.Float64bits(float64(int64(x)) / by)
+	}
+}
+
+func multiplied(xs []uint64, t point.Type, by float64) {
+	if t == point.Float32 {
+		for i, x := range xs {
+			xs[i] = uint64(math.Float32bits(float32(float64(int64(x)) * by)))
+		}
+		return
+	}
+	for i, x := range xs {
+		xs[i] = math.Float64bits(float64(int64(x)) * by)
+	}
+}
 
 // former makes the forms of columns, reusing its memory.
 type former struct{ forms [4]form }

@@ -19,8 +19,9 @@ type entry struct {
 type group struct {
 	id     point.SchemaID
 	schema *point.Schema
-	tail   int // bytes that the values take at the end of a record
-	first  int // place among the entries of the first that is its own
+	types  []point.Type // of the columns
+	tail   int          // bytes that the values take at the end of a record
+	first  int          // place among the entries of the first that is its own
 	// carried is the schema's place, from 1, among those that the batch
 	// carries; 0 where the other side holds it.
 	carried int
@@ -77,9 +78,10 @@ func (in *intake) group(id point.SchemaID) *group {
 }
 
 func newGroup(id point.SchemaID, s *point.Schema) *group {
-	g := &group{id: id, schema: s}
+	g := &group{id: id, schema: s, types: make([]point.Type, len(s.Columns))}
 	for i := range s.Columns {
-		g.tail += s.Columns[i].Type.Size()
+		g.types[i] = s.Columns[i].Type
+		g.tail += g.types[i].Size()
 	}
 	return g
 }

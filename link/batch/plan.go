@@ -69,20 +69,24 @@ func (p *planner) residuals(xs []uint64, q plan) []uint64 {
 // restore is the inverse of residuals: it turns the residuals in us, one an
 // integer, into the integers.
 func (q *plan) restore(us []uint64) {
+	base, step := q.base, q.step
 	var y, slope uint64
-	for i, u := range us {
-		r := uint64(unzigzag(u))
-		switch q.transform {
-		case constant:
-		case centred:
-			y = r
-		case delta:
-			y += r
-		case delta2:
-			slope += r
-			y += slope
+	switch q.transform {
+	case centred:
+		for i, u := range us {
+			us[i] = base + uint64(unzigzag(u))*step
 		}
-		us[i] = q.base + y*q.step
+	case delta:
+		for i, u := range us {
+			y += uint64(unzigzag(u))
+			us[i] = base + y*step
+		}
+	case delta2:
+		for i, u := range us {
+			slope += uint64(unzigzag(u))
+			y += slope
+			us[i] = base + y*step
+		}
 	}
 }
 

@@ -49,27 +49,27 @@ func TestTokensAndBitsGiveTheResidualBack(t *testing.T) {
 	for range 1000 {
 		residuals = append(residuals, rng.Uint64()>>rng.IntN(64))
 	}
+	var plane []byte
 	for _, u := range residuals {
-		if _, rest := token(u); rest > 0 {
+		tok, rest := token(u)
+		plane = append(plane, tok)
+		if rest > 0 {
 			w.put(u, rest)
 		}
 	}
-	r := bitReader{b: w.bytes()}
-	for _, u := range residuals {
-		tok, rest := token(u)
-		if tok >= tokens {
-			t.Fatalf("token %d of %d", tok, u)
-		}
-		got, same := untoken(tok)
-		if same > 0 {
-			got |= r.take(same)
-		}
-		if got != u || same != rest {
-			t.Fatalf("%d with %d bits, want %d with %d", got, same, u, rest)
-		}
+	var r bitReader
+	r.reset(w.bytes())
+	got := make([]uint64, len(plane))
+	r.residuals(got, plane)
+	if !slices.Equal(got, residuals) || r.bad {
+		t.Fatalf("got %d, want %d; bad: %t", got, residuals, r.bad)
 	}
-	if r.take(8); r.bad == false {
+	if r.residuals(got[:1], []byte{20}); !r.bad {
 		t.Error("bits beyond the last were taken")
+	}
+	r.reset(make([]byte, 100))
+	if r.residuals(got[:1], []byte{tokens}); !r.bad {
+		t.Error("a token that is none was taken")
 	}
 }
 

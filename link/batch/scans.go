@@ -117,10 +117,3 @@ func bigEndian(b []byte, size int) (v uint64) {
 	}
 	return v
 }
-
-func putBigEndian(b []byte, size int, v uint64) {
-	for i := size - 1; i >= 0; i-- {
-		b[i] = byte(v)
-		v >>= 8
-	}
-}

@@ -98,10 +98,24 @@ type unpacker struct {
 	huffman *huff0.Scratch
 	fse     fse.Scratch
 	zstd    []byte
+	room    []byte // what was unpacked of this payload
 	budget  int
 }
 
-// next reads a section off src. What it returns stays valid and may share memory with src.
+// reset has the unpacker begin a payload. What it returned before is no longer valid.
+func (u *unpacker) reset() { u.room, u.budget = u.room[:0], maxBytes }
+
+// take returns size bytes of memory, of length 0.
+func (u *unpacker) take(size int) []byte {
+	if cap(u.room)-len(u.room) < size {
+		u.room = make([]byte, 0, max(size, 2*cap(u.room))) // what was taken before stays valid
+	}
+	n := len(u.room)
+	u.room = u.room[:n+size]
+	return u.room[n : n : n+size]
+}
+
+// next reads a section off src. What it returns is valid until the reset and may share memory with src.
 func (u *unpacker) next(src *source) []byte {
 	head := src.uvarint()
 	method := head & 7
@@ -125,7 +139,7 @@ func (u *unpacker) next(src *source) []byte {
 
 // unpack returns size bytes, or anything else if packed is not what a packer made.
 func (u *unpacker) unpack(method uint64, packed []byte, size int) []byte {
-	b := make([]byte, 0, size)
+	b := u.take(size)
 	switch method {
 	case methodRepeated:
 		b = b[:size]

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -24,15 +25,28 @@ func token(v uint64) (t byte, rest uint) {
 // tokens is how many there are.
 const tokens = 128
 
-// untoken returns the residual of a token with its rest bits still zero, and
-// how many they are.
-func untoken(t byte) (v uint64, rest uint) {
-	if t < 4 {
-		return uint64(t), 0
-	}
-	l := uint(t / 2)
-	return uint64(2|t&1) << (l - 1), l - 1
+// untoken is the inverse of token: the residual of each with its rest bits still
+// zero, and a mask of those.
+type untoken struct {
+	value, mask uint64
+	rest        uint8
 }
+
+// untokens holds a rest of 255 for what is no token.
+var untokens = func() (all [256]untoken) {
+	for t := range all {
+		l := t / 2
+		switch {
+		case t < 4:
+			all[t].value = uint64(t)
+		case t < tokens:
+			all[t] = untoken{uint64(2|t&1) << (l - 1), 1<<(l-1) - 1, uint8(l - 1)}
+		default:
+			all[t].rest = math.MaxUint8
+		}
+	}
+	return all
+}()
 
 // bitWriter packs bits, the lowest first.
 type bitWriter struct {
@@ -67,41 +81,40 @@ func (w *bitWriter) bytes() []byte {
 
 // bitReader takes bits off b, the lowest first.
 type bitReader struct {
-	b    []byte
-	acc  uint64
-	have uint // bits in acc
-	bad  bool // more was taken than there is
+	b   []byte // padded
+	pos uint   // of the next bit
+	end uint   // after the last
+	bad bool   // more was taken than there is, or what is no token
 }
 
-// take returns the next n bits.
-func (r *bitReader) take(n uint) (v uint64) {
-	if n > 32 {
-		v = r.take(32)
-		return v | r.take(n-32)<<32
-	}
-	if r.have < n {
-		r.fill()
-		if r.have < n {
-			r.bad = true
-			return 0
+// bitPadding follows the bits, so that each can be read with 64 after it.
+const bitPadding = 16
+
+// reset has the reader take the bits of b, of which it makes a copy.
+func (r *bitReader) reset(b []byte) {
+	r.b = append(append(r.b[:0], b...), make([]byte, bitPadding)...)
+	r.pos, r.end, r.bad = 0, 8*uint(len(b)), false
+}
+
+// wideRest is how many bits may lie across nine bytes.
+const wideRest = 57
+
+// residuals turns tokens into residuals, as many as dst has.
+func (r *bitReader) residuals(dst []uint64, plane []byte) {
+	b, pos := r.b, r.pos
+	last := uint(len(b) - bitPadding)
+	dst = dst[:len(plane)]
+	for i, t := range plane {
+		u := &untokens[t]
+		at := min(pos>>3, last)
+		w := binary.LittleEndian.Uint64(b[at:]) >> (pos & 7)
+		if u.rest > wideRest {
+			r.bad = r.bad || t >= tokens
+			w |= uint64(b[at+8]) << (64 - pos&7)
 		}
+		dst[i] = u.value | w&u.mask
+		pos += uint(u.rest)
 	}
-	v = r.acc & (1<<n - 1)
-	r.acc >>= n
-	r.have -= n
-	return v
-}
-
-func (r *bitReader) fill() {
-	if len(r.b) >= 4 {
-		r.acc |= uint64(binary.LittleEndian.Uint32(r.b)) << r.have
-		r.b = r.b[4:]
-		r.have += 32
-		return
-	}
-	for _, c := range r.b {
-		r.acc |= uint64(c) << r.have
-		r.have += 8
-	}
-	r.b = nil
+	r.pos = min(pos, r.end+1)
+	r.bad = r.bad || pos > r.end
 }
