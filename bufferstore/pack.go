@@ -3,7 +3,6 @@ package bufferstore
 import (
 	"encoding/binary"
 	"fmt"
-	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -57,7 +56,7 @@ func packed(run []event, size int) []event {
 		}
 		before[key] = e.body
 	}
-	body := coder().encoder.EncodeAll(plain, nil)
+	body := encoder.EncodeAll(plain, nil)
 	if len(body) >= size+frameHeader*(len(run)-1) {
 		return run
 	}
@@ -66,7 +65,7 @@ func packed(run []event, size int) []event {
 
 // unpackRecords yields the bodies of the records in a pack, as far as they are whole.
 func unpackRecords(body []byte, yield func(body []byte)) error {
-	plain, err := coder().decoder.DecodeAll(body, nil)
+	plain, err := decoder.DecodeAll(body, nil)
 	if err != nil {
 		return fmt.Errorf("pack: %w", errDamaged)
 	}
@@ -101,14 +100,21 @@ func likeness(body []byte) (key string, at int) {
 	return fmt.Sprintf("%d %s%s", len(body), body[:name], body[data:at]), at
 }
 
-// coder returns what packs and unpacks.
-var coder = sync.OnceValue(func() (c struct {
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
-},
-) {
-	c.encoder, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+// encoder and decoder pack and unpack. They are whole from the beginning: their
+// channels, made by the first use in a bubble of testing/synctest, would belong to that.
+var (
+	encoder = newEncoder()
+	decoder = newDecoder()
+)
+
+func newEncoder() *zstd.Encoder {
+	e, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10)) // fails for bad options only
-	c.decoder, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*packBytes+MaxRecord))
-	return c
-})
+	e.EncodeAll(nil, nil)
+	return e
+}
+
+func newDecoder() *zstd.Decoder {
+	d, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*packBytes+MaxRecord)) // as above
+	return d
+}
