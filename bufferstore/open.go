@@ -49,7 +49,7 @@ func open(dir string, o Options, e engine) (*Store, error) {
 	s := &Store{
 		dir: dir, options: o, engine: e, epoch: newEpoch(), started: time.Now(),
 		witness: witness{dir: dir}, waker: make(chan struct{}, 1), damaged: map[segmentID]bool{},
-		built: map[*Lane]*segment{}, number: map[*Lane]uint64{},
+		built: map[*Lane]*segment{}, number: map[*Lane]uint64{}, lost: map[string][]gap{},
 	}
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, err
@@ -161,7 +161,11 @@ func (s *Store) settle(img *image) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(img.lanes)) {
 		f := img.lanes[name]
-		for _, g := range f.settle(s.present(name, f, there[name]), img.records[name]) {
+		lost := f.settle(s.present(name, f, there[name]), img.records[name])
+		if len(lost) > 0 {
+			s.lost[name] = lost
+		}
+		for _, g := range lost {
 			s.options.Logger.Error("durable records are gone", "lane", name, "first", g.first, "last", g.last)
 		}
 		for _, k := range f.state.segments {
@@ -196,7 +200,10 @@ func (s *Store) present(lane string, f *found, there []uint64) (all []present) {
 // unknown reads what a segment tells of itself.
 func (s *Store) unknown(lane string, number uint64) (segment, []extent, error) {
 	g, chunks, err := describe(s.segments(), lane, number)
-	if err != nil && !s.looking {
+	if err != nil && s.looking {
+		return s.left(lane, number)
+	}
+	if err != nil {
 		_, err = repairSegment(s.segments(), s.engine, lane, number)
 		if err == nil {
 			g, chunks, err = describe(s.segments(), lane, number)

@@ -126,8 +126,8 @@ func (v *View) Spans(lane string) []Span {
 	return nil
 }
 
-// Stats returns the state of the store, with all lanes that have records. Quota
-// is what is used.
+// Stats returns the state of the store, with all lanes that have records, but
+// for its quota.
 func (v *View) Stats() Stats { return v.s.Stats() }
 
 // LaneView is a lane of a View.
@@ -148,8 +148,9 @@ func (v *View) Lanes() (all []LaneView) {
 		for _, g := range l.state.gaps {
 			lv.Declared[g.why] += uint64(g.last - g.first + 1)
 		}
-		if lv.Missing = overlap(v.s.lost[l.name], 1, maxSeq); lv.Missing > 0 {
-			lv.Declared[Damaged] -= lv.Missing
+		lv.Missing = overlap(v.s.lost[l.name], 1, maxSeq)
+		if lv.Declared[Damaged] -= lv.Missing; lv.Declared[Damaged] == 0 {
+			delete(lv.Declared, Damaged)
 		}
 		lv.Records = uint64(st.Durable-st.First+1) - overlap(l.state.gaps, st.First, st.Durable)
 		if p, ok := l.state.oldest(); ok {
