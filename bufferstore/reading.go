@@ -2,6 +2,7 @@ package bufferstore
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 )
 
@@ -15,7 +16,8 @@ type reading struct {
 }
 
 // openReading opens a segment. Of a damaged one it finds the chunks that are
-// intact and holds them in memory.
+// intact and holds them in memory. The error is fs.ErrNotExist for one that has
+// gone as a whole.
 func openReading(root string, e engine, lane string, number uint64) (*reading, error) {
 	o, err := openSegment(root, e, lane, number)
 	if err == nil {
@@ -26,6 +28,9 @@ func openReading(root string, e engine, lane string, number uint64) (*reading, e
 		return &reading{number, o.chunks, false, get, o.close}, nil
 	}
 	if !errors.Is(err, errDamaged) && !faulty(err) {
+		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(root, segmentName(lane, number))); err != nil {
 		return nil, err
 	}
 	left, err := rest(root, lane, number)

@@ -155,6 +155,21 @@ func TestViewOfARunningStoreSeesNoDamage(t *testing.T) {
 	}
 }
 
+func TestWhatIsGivenUpWhileItIsLookedIntoReadsAsExpired(t *testing.T) {
+	dir := ten(t, small("a"))
+	v := mustView(t, dir, small())
+	mustNil(t, removeSegment(filepath.Join(dir, segmentsDir), "a", 1))
+	want := []string{"1-3 expired", "4 " + strings.Repeat("4", 20)}
+	if got := seen(t, v, "a"); !slices.Equal(got[:2], want) {
+		t.Error(got)
+	}
+	for p, err := range v.Verify("a") {
+		if err != nil || p.Damaged || p.Lost != 0 {
+			t.Errorf("%+v %v", p, err)
+		}
+	}
+}
+
 func TestVerifyTellsWhatIsDamagedAndWhatIsLeft(t *testing.T) {
 	first, second, third := segmentName("a", 1), segmentName("a", 2), segmentName("a", 3)
 	all := []Part{
