@@ -3,15 +3,17 @@
 package bufferstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"math"
+	"os"
 	"path/filepath"
-	"runtime/debug"
+	"sort"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/badger/v4/y"
 )
@@ -30,8 +32,9 @@ var segmentEngine engine = badgerEngine{}
 
 // badgerEngine makes a segment a Badger database that is read only from its
 // birth: tables of chunks under their first numbers, u64 big endian, and a manifest. The tables
-// are made by Badger's builder but written from here, because Badger writes through
-// memory maps, and then a full disk ends the process instead of the call.
+// are made by Badger's builder and read by Badger's reader, but they are files of
+// ours: Badger itself works through memory maps, and then a disk that is full or
+// fails ends the process instead of the call.
 type badgerEngine struct{}
 
 func (badgerEngine) build(dir string, values iter.Seq[sealedChunk]) error {
@@ -99,46 +102,51 @@ func encodeManifest(count uint64) []byte {
 	return append(b, set...)
 }
 
+// open reads the tables into memory. Badger itself would map them and list the
+// directory, and end the process where the disk fails meanwhile.
 func (badgerEngine) open(dir string) (c chunks, err error) {
 	defer recovered(&err)
-	db, err := badger.Open(badger.DefaultOptions(dir).
-		WithReadOnly(true).
-		WithBypassLockGuard(true). // it would write a file
-		WithLogger(nil).
-		WithMetricsEnabled(false).
-		WithDetectConflicts(false).
-		WithCompression(options.None).
-		WithChecksumVerificationMode(options.NoVerification). // ours are checked; Badger's end the process
-		WithBlockCacheSize(0).
-		WithIndexCacheSize(0))
+	files, err := os.ReadDir(dir) // in order
 	if err != nil {
 		return nil, err
 	}
-	return badgerChunks{db}, nil
+	var all badgerChunks
+	for _, f := range files {
+		id, ok := table.ParseFileID(f.Name())
+		if !ok {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		t, err := table.OpenInMemoryTable(b, id, &table.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %v", f.Name(), errDamaged, err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
 }
 
-type badgerChunks struct{ db *badger.DB }
+// badgerChunks are tables, in order of their keys.
+type badgerChunks []*table.Table
 
-// get reads through a memory map. A sector that has gone bad since all bytes
-// were checked is then a fault, which would end the process.
 func (b badgerChunks) get(first Seq) (value []byte, err error) {
 	defer recovered(&err)
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	err = b.db.View(func(txn *badger.Txn) error {
-		item, err := txn.Get(badgerKey(first))
-		if err != nil {
-			return fmt.Errorf("chunk %d: %w: %v", first, errDamaged, err)
+	key := y.KeyWithTs(badgerKey(first), math.MaxUint64) // before that with any version
+	i := sort.Search(len(b), func(i int) bool { return y.CompareKeys(b[i].Biggest(), key) >= 0 })
+	if i < len(b) {
+		it := b[i].NewIterator(table.NOCACHE)
+		defer it.Close()
+		if it.Seek(key); it.Valid() && y.SameKey(it.Key(), key) {
+			return bytes.Clone(it.Value().Value), nil
 		}
-		value, err = item.ValueCopy(nil)
-		return err
-	})
-	return value, err
+	}
+	return nil, fmt.Errorf("chunk %d: absent: %w", first, errDamaged)
 }
 
-func (b badgerChunks) close() (err error) {
-	defer recovered(&err)
-	return b.db.Close()
-}
+func (badgerChunks) close() error { return nil }
 
 // recovered turns a panic of Badger's, which it has for what it can't read, into errDamaged.
 func recovered(err *error) {
