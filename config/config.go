@@ -61,6 +61,9 @@ type Buffer struct {
 	Sync   time.Duration
 	Quota  int64 // bytes; 0: as much as the file system has
 	Retain map[point.Lane]time.Duration
+	// KeyFile holds the key that encrypts the buffer: a path or credential:NAME;
+	// "" writes in the clear.
+	KeyFile string
 	// WhenFull says what becomes of the readings in lane history that the hub
 	// has not, when there is no space for new ones.
 	WhenFull bufferstore.Policy
@@ -176,6 +179,7 @@ func (r *reader) buffer(root *table) Buffer {
 		Quota:  t.size("quota", 0, 0, 1<<50),
 		Retain: map[point.Lane]time.Duration{},
 
+		KeyFile:  r.path(t.text("key_file", "")),
 		WhenFull: policies[t.choice("when_full", "thin", "thin", "drop-oldest", "keep")],
 	}
 	if b.Quota > 0 && b.Quota < 64<<20 {

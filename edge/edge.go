@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -75,7 +76,17 @@ func New(o Options) (*Daemon, error) {
 	if d.schemas, err = OpenSchemas(o.State, d.log); err != nil {
 		return nil, err
 	}
-	if d.store, err = OpenStore(o.Config, o.Dir, d.schemas, d.log); err != nil {
+	var key []byte
+	if file := o.Config.Buffer.KeyFile; file != "" {
+		if key, err = d.key("[buffer] key_file", file, "from `openssl rand -hex 32`, say"); err != nil {
+			return nil, ConfigError{err}
+		}
+	}
+	d.store, err = OpenStore(o.Config, o.Dir, key, d.schemas, d.log)
+	if errors.Is(err, bufferstore.ErrKey) {
+		return nil, ConfigError{fmt.Errorf("[buffer] key_file: %w", err)}
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := d.connect(); err != nil {
@@ -170,10 +181,9 @@ func (d *Daemon) line(name string) *line {
 	return nil
 }
 
-// OpenStore opens the buffer in dir as the daemon does; it is for tools that look
-// into a buffer that no daemon has open.
-func OpenStore(c *config.Config, dir string, s *Schemas, log *slog.Logger) (*bufferstore.Store, error) {
-	o := bufferstore.Options{Codec: batch.NewChunkCodec(s.Lookup), Quota: c.Buffer.Quota, Logger: log}
+// OpenStore opens the buffer in dir, under a key or nil, as the daemon does.
+func OpenStore(c *config.Config, dir string, key []byte, s *Schemas, log *slog.Logger) (*bufferstore.Store, error) {
+	o := bufferstore.Options{Codec: batch.NewChunkCodec(s.Lookup), Quota: c.Buffer.Quota, Key: key, Logger: log}
 	for _, l := range point.Lanes() {
 		lane := bufferstore.LaneOptions{Name: l.String(), Policy: bufferstore.Keep, Retain: c.Buffer.Retain[l]}
 		switch l {

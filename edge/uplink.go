@@ -3,13 +3,8 @@ package edge
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
-	"fmt"
 	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"skyhaul/config"
 	"skyhaul/edge/point"
@@ -89,21 +84,15 @@ func (d *Daemon) sessionOptions(c *config.Uplink) (mqtt.Options, error) {
 	if c.PasswordFile == "" {
 		return o, nil
 	}
-	password, err := d.secret("password_file", c.PasswordFile)
+	password, err := d.secret("uplink: password_file", c.PasswordFile)
 	o.Password = bytes.TrimRight(password, "\r\n")
 	return o, err
 }
 
 func (d *Daemon) hubKey(file string) (key batch.Key, err error) {
-	text, err := d.secret("hub_key_file", file)
-	if err != nil {
-		return key, err
-	}
-	bits, err := hex.DecodeString(string(bytes.TrimSpace(text)))
-	if err != nil || len(bits) != len(key) {
-		return key, fmt.Errorf("uplink: hub_key_file: %s is not a key: it holds 64 hexadecimal digits, from `skyhub key site`", file)
-	}
-	return batch.Key(bits), nil
+	bits, err := d.key("uplink: hub_key_file", file, "from `skyhub key site`")
+	copy(key[:], bits)
+	return key, err
 }
 
 // dialer counts every byte below TLS, as the operator of the link does.
@@ -128,28 +117,4 @@ func connected(dial mqtt.Dialer, then func()) mqtt.Dialer {
 		}
 		return conn, err
 	}
-}
-
-// secret reads a file of at most 64 KiB that the configuration names.
-func (d *Daemon) secret(key, name string) ([]byte, error) {
-	path := d.path(name)
-	info, err := os.Stat(path)
-	if err != nil && path != name && d.opts.Credentials == "" {
-		return nil, fmt.Errorf("uplink: %s: there is no %s: systemd gives credentials, by CREDENTIALS_DIRECTORY; elsewhere name a file", key, name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("uplink: %s: %w", key, err)
-	}
-	if info.Size() > 64<<10 {
-		return nil, fmt.Errorf("uplink: %s: %s holds %d bytes: that is no secret", key, path, info.Size())
-	}
-	return os.ReadFile(path)
-}
-
-// path resolves credential:NAME.
-func (d *Daemon) path(name string) string {
-	if cred, ok := strings.CutPrefix(name, "credential:"); ok {
-		return filepath.Join(d.opts.Credentials, cred)
-	}
-	return name
 }

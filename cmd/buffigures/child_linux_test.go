@@ -63,7 +63,7 @@ func openStore(dir string) (*bufferstore.Store, *edge.Schemas, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := edge.OpenStore(new(config.Config), dir, schemas, log)
+	store, err := edge.OpenStore(new(config.Config), dir, nil, schemas, log)
 	return store, schemas, err
 }
 

@@ -91,7 +91,7 @@ func (d *demo) acquired() (map[key]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := edge.OpenStore(d.config, d.dir+"/edge", schemas, d.log)
+	store, err := edge.OpenStore(d.config, d.dir+"/edge", nil, schemas, d.log)
 	if err != nil {
 		return nil, err
 	}
