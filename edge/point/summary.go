@@ -30,9 +30,10 @@ const statistics = int(Max)
 
 // Summary sums up the scans of one schema over intervals of boottime, which
 // begin at its multiples: one record an interval, stamped as the first scan in
-// it. In each boot the scans of a schema have rising stamps, so two summaries of
-// one schema with the same boot and boottime are one that was made twice; any
-// others are of different scans.
+// it. Scans of a schema have rising stamps. So summaries of one schema with the
+// same boot and boottime begin with the same scan: they were made again, and the
+// one of the greatest count has all that is in the others. Any others are of
+// different scans, and those of one interval are to be weighed by their counts.
 //
 // Of each point there are the count of good readings and their least, mean and
 // greatest. Where none was good the count is zero, and the three hold the last
@@ -72,8 +73,8 @@ func NewSummary(s *Schema, interval time.Duration) *Summary {
 func (m *Summary) Schemas() []*Schema { return m.parts }
 
 // Add takes in a scan of the source schema. It returns false, and does nothing,
-// where the scan is of another interval than those taken in before. A scan that
-// is not newer than the one before has come again and is left out.
+// where the scan is of another interval than those taken in before. A summary
+// that is not newer than the one before was made again and is left out.
 func (m *Summary) Add(sc *Scan) bool {
 	at := sc.Stamp
 	if m.scans > 0 && (at.Boot != m.first.Boot || at.Boottime/m.interval != m.first.Boottime/m.interval) {
@@ -82,7 +83,7 @@ func (m *Summary) Add(sc *Scan) bool {
 	if m.scans == 0 {
 		m.first = at
 		clear(m.sums)
-	} else if at.Boottime <= m.last {
+	} else if m.source.Interval > 0 && at.Boottime <= m.last {
 		return true
 	}
 	m.scans, m.last = m.scans+1, at.Boottime

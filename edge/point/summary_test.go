@@ -196,19 +196,19 @@ func TestSummaryOfMinutesIsTheSummaryOfTheirReadings(t *testing.T) {
 	}
 }
 
-func TestScanThatComesAgainCountsOnce(t *testing.T) {
+func TestSummaryThatWasMadeAgainCountsOnce(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	s := randomSchema(r)
-	all := scans(r, s, 20)
-	twice := NewSummary(s, 24*time.Hour)
-	once := NewSummary(s, 24*time.Hour)
-	for i := range all {
-		all[i].Stamp.Boot, all[i].Stamp.Boottime = 1, time.Duration(i)*time.Second
-		once.Add(&all[i])
-		twice.Add(&all[i])
+	minutes := summed(t, s, time.Minute, scans(r, s, 50))
+	once := NewSummary(NewSummary(s, time.Minute).Schemas()[0], 24*time.Hour)
+	twice := NewSummary(NewSummary(s, time.Minute).Schemas()[0], 24*time.Hour)
+	for i := range minutes {
+		minutes[i].Stamp.Boot, minutes[i].Stamp.Boottime = 1, time.Duration(i)*time.Minute
+		once.Add(&minutes[i])
+		twice.Add(&minutes[i])
 	}
-	for i := range all {
-		twice.Add(&all[i])
+	for i := range minutes {
+		twice.Add(&minutes[i])
 	}
 	if diff := cmp.Diff(once.Records(), twice.Records()); diff != "" {
 		t.Error(diff)

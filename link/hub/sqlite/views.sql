@@ -39,8 +39,9 @@ WHERE schema.interval_ms = 0;
 -- interval how many were good (statistic count) and their min, mean and max. If
 -- none was good the count is 0, and the others are the last reading whatever it
 -- was. time, boot and boottime_ms are those of the first scan in the interval.
--- Where they are the same, a summary was made twice; else several of one
--- interval are of different scans, to be weighed by their counts.
+-- Where they are the same, a summary was made again, and the one of the greatest
+-- count has all that is in the others. Several others of one interval are of
+-- different scans, to be weighed by their counts.
 DROP VIEW IF EXISTS summaries;
 CREATE VIEW summaries AS
 SELECT
