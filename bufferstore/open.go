@@ -161,7 +161,10 @@ func (s *Store) settle(img *image) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(img.lanes)) {
 		f := img.lanes[name]
-		lost := f.settle(s.present(name, f, there[name]), img.records[name])
+		lost, useless := f.settle(s.present(name, f, there[name]), img.records[name])
+		for _, number := range useless {
+			s.garbage = append(s.garbage, segmentID{name, number})
+		}
 		if len(lost) > 0 {
 			s.lost[name] = lost
 		}

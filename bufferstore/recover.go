@@ -176,10 +176,10 @@ func (f *found) recall(m *found, whole bool) {
 
 // settle brings a lane in order, with the segments that are there: what was
 // found is put where it belongs, and what is missing is declared. It returns
-// the numbers declared anew.
-func (f *found) settle(there []present, records map[Seq]named) (lost []gap) {
+// the numbers declared anew, and the segments without use.
+func (f *found) settle(there []present, records map[Seq]named) (lost []gap, useless []uint64) {
 	st := &f.state
-	f.adopt(there)
+	useless = f.adopt(there)
 	st.first = max(1, min(st.first, st.end+1))
 	st.fill(records, f.spans)
 	for pos := st.first; pos <= st.end; {
@@ -199,7 +199,7 @@ func (f *found) settle(there []present, records map[Seq]named) (lost []gap) {
 	for p := range st.pieces {
 		st.bytes += p.bytes
 	}
-	return lost
+	return lost, useless
 }
 
 // present is a segment on disk. Of one that the head doesn't know, the epochs
@@ -210,15 +210,28 @@ type present struct {
 }
 
 // adopt keeps the segments that are there: those that are known, and those that
-// a cut kept from being noted. Where two overlap the older one stays.
-func (f *found) adopt(there []present) {
+// a cut kept from being noted. Where two of these overlap the older one stays. It
+// returns those without use: what they hold is given up, or in one that is known.
+func (f *found) adopt(there []present) (useless []uint64) {
 	st := &f.state
+	var known []segment
+	for _, g := range there {
+		if g.epochs == nil {
+			known = append(known, g.segment)
+		}
+	}
 	st.segments = nil
 	next := Seq(1)
 	var before []span
 	for _, g := range there {
 		st.next = max(st.next, g.number+1)
-		if g.last < st.first || g.first < next {
+		if g.last < st.first || g.epochs != nil && slices.ContainsFunc(known, g.within) {
+			if !slices.ContainsFunc(g.epochs, f.foreign) {
+				useless = append(useless, g.number)
+			}
+			continue
+		}
+		if g.first < next {
 			continue
 		}
 		for _, c := range g.epochs {
@@ -234,7 +247,17 @@ func (f *found) adopt(there []present) {
 		st.end, next = max(st.end, g.last), g.last+1
 	}
 	f.precede(before)
+	return useless
 }
+
+// foreign reports whether a chunk is of another history than the lane.
+func (f *found) foreign(c extent) bool {
+	sp, _ := spanAt(f.spans, c.first, c.last)
+	return sp.epoch != c.epoch && sp.epoch != Epoch{}
+}
+
+// within reports whether another segment holds what g does.
+func (g segment) within(other segment) bool { return other.first <= g.first && g.last <= other.last }
 
 // precede puts spans that the segments tell before those that are known.
 func (f *found) precede(before []span) {
