@@ -158,6 +158,9 @@ func say(s said) {
 }
 
 func (c *childStore) obey(cmd command) error {
+	if c.Store == nil && cmd.Do != "open" {
+		return errClosed
+	}
 	switch cmd.Do {
 	case "open":
 		return c.open(cmd)
@@ -170,7 +173,9 @@ func (c *childStore) obey(cmd command) error {
 		return nil
 	case "close":
 		c.stop()
-		return c.Close()
+		s := c.Store
+		c.Store = nil
+		return s.Close()
 	default:
 		return fmt.Errorf("%q: no such command", cmd.Do)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -239,11 +240,12 @@ type child struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	in    *json.Encoder
+	book  atomic.Pointer[ledger]
 	done  chan said // one for each command
 	ended chan struct{}
 }
 
-// startChild starts a child that tells a ledger all it says.
+// startChild starts a child that tells a ledger, or later another one, all it says.
 func startChild(t testing.TB, b *ledger) *child {
 	t.Helper()
 	exe, err := os.Executable()
@@ -265,18 +267,19 @@ func startChild(t testing.TB, b *ledger) *child {
 		t.Fatal(err)
 	}
 	c.in = json.NewEncoder(in)
-	go c.listen(out, b)
+	c.book.Store(b)
+	go c.listen(out)
 	return c
 }
 
-func (c *child) listen(out io.Reader, b *ledger) {
+func (c *child) listen(out io.Reader) {
 	defer close(c.ended)
 	for d := json.NewDecoder(out); ; {
 		var s said
 		if d.Decode(&s) != nil {
 			return // it has ended
 		}
-		b.hear(s)
+		c.book.Load().hear(s)
 		if s.What == "done" {
 			c.done <- s
 		}

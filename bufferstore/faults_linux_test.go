@@ -1,0 +1,76 @@
+package bufferstore
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"skyhaul/bufferstore/faultfs"
+)
+
+// disk is a file system with faults, and the ledger of the store on it.
+type disk struct {
+	*faultfs.Volume
+	*ledger
+	t   *testing.T
+	dir string
+}
+
+// newDisk mounts a volume. It skips the test where that can't be done.
+func newDisk(t *testing.T, o faultfs.Options) *disk {
+	t.Helper()
+	d := &disk{faultfs.New(o), newLedger(), t, t.TempDir()}
+	if err := d.Mount(d.dir); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Cut(0); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// open has a child open the store, under the conditions of cmd. A store that
+// doesn't open counts as a failure to start.
+func (d *disk) open(c *child, cmd command) bool {
+	d.t.Helper()
+	cmd.Do, cmd.Dir = "open", d.dir
+	err := c.ask(cmd)
+	if err != nil {
+		d.mu.Lock()
+		d.failed++
+		d.faultf("it doesn't open: %v", err)
+		d.mu.Unlock()
+	}
+	return err == nil
+}
+
+// cut cuts the power, kills the child and mounts what is left.
+func (d *disk) cut(c *child, seed int64) {
+	d.t.Helper()
+	must(d.t, d.Cut(seed))
+	c.kill(d.ledger)
+	must(d.t, d.Mount(d.dir))
+}
+
+// awaitCalls waits until the volume has got so many more calls.
+func (d *disk) awaitCalls(n int) {
+	d.t.Helper()
+	deadline := time.Now().Add(childPatience)
+	for n += d.Stats().Calls; d.Stats().Calls < n; time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(deadline) {
+			d.t.Fatal("nothing happens on the disk")
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
