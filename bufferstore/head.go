@@ -178,6 +178,11 @@ func (h *head) turn(needed uint32, n int64, spare bool) error {
 	if err != nil {
 		return err
 	}
+	if len(h.files) == 0 { // a fresh store: the next turn is not to wait for zeros
+		if second, err := h.take(headNames[1], h.size); err == nil {
+			h.files = append(h.files, second)
+		}
+	}
 	h.latest++
 	f.generation, f.used = h.latest, 0
 	h.files = append(h.files, f)

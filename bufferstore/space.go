@@ -141,26 +141,43 @@ func (s *Store) budget() int64 {
 
 // Crowded returns up to which number the lane's oldest records ought to be
 // thinned now, so that newer ones will find room: a sixteenth of the store at a
-// time, from the moment on when it is seven eighths full. It is zero while
-// space suffices, and for lanes whose policy isn't [Thin].
-func (l *Lane) Crowded() Seq {
-	s := l.s
-	var sum int64
-	for _, other := range s.lanes {
-		sum += other.current().bytes
-	}
-	budget := s.budget()
-	if l.options.Policy != Thin || sum <= budget/8*7 {
+// time, from the moment on when seven eighths of it are records that are wanted
+// somewhere. It is zero while space suffices, and for lanes whose policy isn't
+// [Thin].
+func (l *Lane) Crowded() (upTo Seq) {
+	if l.options.Policy != Thin {
 		return 0
 	}
-	var upTo Seq
-	var size int64
-	for p := range l.current().pieces {
-		if upTo, size = p.last, size+p.bytes; size >= budget/16 {
+	var sum int64
+	budget := l.s.budget()
+	for _, other := range l.s.lanes {
+		for p := range other.wanted {
+			sum += p.bytes
+		}
+	}
+	if sum <= budget/8*7 {
+		return 0
+	}
+	sum = 0
+	for p := range l.wanted {
+		if upTo, sum = p.last, sum+p.bytes; sum >= budget/16 {
 			break
 		}
 	}
 	return upTo
+}
+
+// wanted yields the pieces that a cursor holds, oldest first.
+func (l *Lane) wanted(yield func(piece) bool) {
+	l.s.mu.Lock()
+	st := l.state
+	free, _ := l.held(st, l.s.age())
+	l.s.mu.Unlock()
+	for p := range st.pieces {
+		if p.last > free && !yield(p) {
+			return
+		}
+	}
 }
 
 // makeRoom gives records up until need bytes more fit into the budget:

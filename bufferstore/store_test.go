@@ -744,3 +744,38 @@ func TestNewerVersionIsSetAside(t *testing.T) {
 	defer mustClose(t, s)
 	wantContents(t, s.Lane("a"), "1 x")
 }
+
+func TestThinnedIsWhatNobodyHasYet(t *testing.T) {
+	o := Options{Quota: 2 << 20, HeadBytes: 64 << 10, Lanes: []LaneOptions{
+		{Name: "custody", Retain: time.Hour}, {Name: "history", Policy: Thin}, {Name: "other", Policy: DropOldest},
+	}}
+	s := mustOpen(t, t.TempDir(), o, segmentEngine)
+	defer mustClose(t, s)
+	fill := func(l *Lane, kib int) {
+		for n := range kib {
+			l.Append(bytes.Repeat([]byte("x"), 960))
+			if n%10 == 9 {
+				mustSync(t, s)
+			}
+		}
+	}
+	history, custody := s.Lane("history"), s.Lane("custody")
+	fill(custody, 300)
+	fill(history, 600)
+	if upTo := history.Crowded(); upTo != 0 {
+		t.Errorf("crowded up to %d with 0.9 MiB of 1.7", upTo)
+	}
+	for history.Crowded() == 0 {
+		fill(history, 10)
+	}
+	if upTo, st := history.Crowded(), history.current(); upTo < 90 || upTo > 200 || st.first != 1 {
+		t.Errorf("crowded up to %d of %d to %d", upTo, st.first, st.end)
+	}
+	if s.Lane("other").Crowded() != 0 {
+		t.Error("a lane that isn't thinned is crowded")
+	}
+	custody.Cursor("hub").Ack(300)
+	if upTo := history.Crowded(); upTo != 0 {
+		t.Errorf("crowded up to %d though custody is delivered", upTo)
+	}
+}
