@@ -1,9 +1,7 @@
 package batch
 
 import (
-	"cmp"
 	"encoding/binary"
-	"slices"
 
 	"skyhaul/edge/point"
 )
@@ -31,8 +29,7 @@ type columnWriter struct {
 
 	former  former
 	planner planner
-	ranks   []uint64
-	palette []uint64
+	ranker  ranker
 }
 
 // add writes one column page: raws are the values of its cells. A page
@@ -54,8 +51,8 @@ func (w *columnWriter) add(t point.Type, raws []uint64, mode byte) {
 	xs := f.xs
 	if p, ok := w.ranked(xs, best); ok {
 		mode |= flagPalette
-		w.numbers = appendPalette(w.numbers, w.palette)
-		xs, best = w.ranks, p
+		w.numbers = appendPalette(w.numbers, w.ranker.palette)
+		xs, best = w.ranker.ranks, p
 	}
 	mode |= best.transform
 	w.numbers = binary.AppendVarint(w.numbers, int64(best.base))
@@ -92,54 +89,43 @@ func (w *columnWriter) patches(ps []patch) {
 	}
 }
 
-// ranked sets w.ranks to the ranks of xs in w.palette, the values that occur,
-// and returns the plan for them; ok is false if it costs more than best.
+// ranked has the ranker rank xs and returns the plan for the ranks; ok is false
+// if that costs more than best.
 func (w *columnWriter) ranked(xs []uint64, best plan) (p plan, ok bool) {
-	if best.transform == constant {
+	// Each entry of the palette takes a byte, and so does its length.
+	limit := min(int64(len(xs)/2), best.cost/(8*bit)-1)
+	if best.transform == constant || !w.ranker.rank(xs, int(limit)) {
 		return plan{}, false
 	}
-	w.palette = append(w.palette[:0], xs...)
-	slices.SortFunc(w.palette, signed)
-	w.palette = slices.Compact(w.palette)
-	if len(w.palette) > len(xs)/2 {
-		return plan{}, false
-	}
-	w.ranks = w.ranks[:0]
-	for _, x := range xs {
-		r, _ := slices.BinarySearchFunc(w.palette, x, signed)
-		w.ranks = append(w.ranks, uint64(r))
-	}
-	p = w.planner.plan(w.ranks)
-	p.cost += 8 * bit * int64(paletteSize(w.palette))
+	p = w.planner.plan(w.ranker.ranks)
+	p.cost += 8 * bit * int64(paletteSize(w.ranker.palette))
 	return p, p.cost < best.cost
 }
 
-func signed(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
-
-func appendPalette(dst []byte, palette []uint64) []byte {
+func appendPalette(dst []byte, palette []int64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(palette)))
-	dst = binary.AppendVarint(dst, int64(palette[0]))
+	dst = binary.AppendVarint(dst, palette[0])
 	for i := 1; i < len(palette); i++ {
-		dst = binary.AppendUvarint(dst, palette[i]-palette[i-1])
+		dst = binary.AppendUvarint(dst, uint64(palette[i]-palette[i-1]))
 	}
 	return dst
 }
 
-func paletteSize(palette []uint64) int {
+func paletteSize(palette []int64) int {
 	var room [10]byte
-	n := 1 + binary.PutVarint(room[:], int64(palette[0]))
+	n := 1 + binary.PutVarint(room[:], palette[0])
 	for i := 1; i < len(palette); i++ {
-		n += binary.PutUvarint(room[:], palette[i]-palette[i-1])
+		n += binary.PutUvarint(room[:], uint64(palette[i]-palette[i-1]))
 	}
 	return n
 }
 
 func (w *columnWriter) plane(residuals []uint64) {
 	for _, u := range residuals {
-		t, rest := token(u)
+		t := tokenOf(u)
 		w.planes.b = append(w.planes.b, t)
-		if rest > 0 {
-			w.bits.put(u, rest)
+		if t >= 4 {
+			w.bits.put(u, uint(untokens[t].rest))
 		}
 	}
 	w.planes.lens = append(w.planes.lens, len(residuals))

@@ -42,39 +42,7 @@ var powersOf10 = func() (p [23]float64) { // the greatest that a float64 holds e
 	return p
 }()
 
-// integer returns raw bits as an integer in whose order and differences the
-// values are near each other, for every type. It loses nothing.
-func integer(t point.Type, raw uint64) uint64 {
-	switch t {
-	case point.Int16:
-		return uint64(int16(raw))
-	case point.Int32:
-		return uint64(int32(raw))
-	case point.Float32:
-		s := int32(raw)
-		return uint64(s ^ int32(uint32(s>>31)>>1))
-	case point.Float64:
-		s := int64(raw)
-		return uint64(s ^ int64(uint64(s>>63)>>1))
-	}
-	return raw
-}
-
-// float returns the raw bits of t for m in a decimal or binary form.
-func float(t point.Type, kind byte, exponent int8, m uint64) (raw uint64) {
-	f := float64(int64(m))
-	if kind == formDecimal {
-		f /= powersOf10[exponent]
-	} else {
-		f *= math.Ldexp(1, -int(exponent))
-	}
-	if t == point.Float32 {
-		return uint64(math.Float32bits(float32(f)))
-	}
-	return math.Float64bits(f)
-}
-
-// raws is the inverse of integer and of fill: it turns the integers in xs into
+// raws is the inverse of integers and of fill: it turns the integers in xs into
 // raw bits. Above the width of t they may hold anything.
 func raws(xs []uint64, t point.Type, kind byte, exponent int8) {
 	switch {
@@ -120,61 +88,161 @@ func multiplied(xs []uint64, t point.Type, by float64) {
 }
 
 // former makes the forms of columns, reusing its memory.
-type former struct{ forms [4]form }
+type former struct {
+	forms  [4]form
+	values []float64
+}
 
 // of returns the forms worth trying for the raw values of a column.
 func (m *former) of(t point.Type, raws []uint64) []form {
 	n := 0
 	if t == point.Float32 || t == point.Float64 {
-		least, most := decimalRange(t, raws)
-		if least >= 0 && m.forms[n].fill(t, raws, formDecimal, int8(least)) {
-			n++
-		}
-		if most > least && m.forms[n].fill(t, raws, formDecimal, int8(most)) {
-			n++
-		}
-		if k := binaryExponent(t, raws); k >= math.MinInt8 && k <= math.MaxInt8 && m.forms[n].fill(t, raws, formBinary, int8(k)) {
-			n++
+		m.convert(t, raws)
+		if n = m.floats(t, raws); n > 0 && m.forms[0].beats(t) {
+			return m.forms[:n]
 		}
 	}
 	f := &m.forms[n]
-	f.kind, f.exponent, f.xs, f.patches = formInteger, 0, f.xs[:0], f.patches[:0]
-	for _, r := range raws {
-		f.xs = append(f.xs, integer(t, r))
-	}
+	f.kind, f.exponent, f.xs, f.patches = formInteger, 0, resize(f.xs, len(raws)), f.patches[:0]
+	integers(f.xs, raws, t)
 	return m.forms[:n+1]
 }
 
-// fill makes f the given form of raws; false if more than an eighth would need patches.
-func (f *form) fill(t point.Type, raws []uint64, kind byte, exponent int8) bool {
-	f.kind, f.exponent, f.xs, f.patches = kind, exponent, f.xs[:0], f.patches[:0]
-	factor := math.Ldexp(1, int(exponent))
-	if kind == formDecimal {
-		factor = powersOf10[exponent]
+// floats makes the decimal and binary forms and returns how many there are.
+func (m *former) floats(t point.Type, raws []uint64) (n int) {
+	least, most := decimalRange(t, raws, m.values)
+	if least >= 0 && m.forms[n].fill(t, raws, m.values, formDecimal, int8(least)) {
+		n++
 	}
-	var last uint64
+	if most > least && m.forms[n].fill(t, raws, m.values, formDecimal, int8(most)) {
+		n++
+	}
+	k := binaryExponent(m.values)
+	// Integers with that many bits behind the point are as long as the decimal ones.
+	longer := n > 0 && 3*max(k, 0) >= 10*least
+	if !longer && k >= math.MinInt8 && k <= math.MaxInt8 && m.forms[n].fill(t, raws, m.values, formBinary, int8(k)) {
+		n++
+	}
+	return n
+}
+
+func (m *former) convert(t point.Type, raws []uint64) {
+	m.values = resize(m.values, len(raws))
+	if t == point.Float32 {
+		for i, r := range raws {
+			m.values[i] = float64(math.Float32frombits(uint32(r)))
+		}
+		return
+	}
 	for i, r := range raws {
-		m := math.RoundToEven(t.Float(r) * factor)
-		if math.Abs(m) < maxMantissa && float(t, kind, exponent, uint64(int64(m))) == r {
-			last = uint64(int64(m))
+		m.values[i] = math.Float64frombits(r)
+	}
+}
+
+// beats reports whether a decimal form is shorter than the integers as they are,
+// whatever the values do: an integer more is more than what a float of its
+// magnitude can tell.
+func (f *form) beats(t point.Type) bool {
+	limit := int64(maxMantissa)
+	if t == point.Float32 {
+		limit = 1 << 23
+	}
+	for _, x := range f.xs {
+		if m := int64(x); m >= limit || m <= -limit {
+			return false
+		}
+	}
+	return f.kind == formDecimal && len(f.patches) == 0
+}
+
+// integers sets xs to raws as integers in whose order and differences the
+// values are near each other. It loses nothing.
+func integers(xs, raws []uint64, t point.Type) {
+	switch t {
+	case point.Int16:
+		for i, r := range raws {
+			xs[i] = uint64(int16(r))
+		}
+	case point.Int32:
+		for i, r := range raws {
+			xs[i] = uint64(int32(r))
+		}
+	case point.Float32:
+		for i, r := range raws {
+			s := int32(r)
+			xs[i] = uint64(s ^ int32(uint32(s>>31)>>1))
+		}
+	case point.Float64:
+		for i, r := range raws {
+			s := int64(r)
+			xs[i] = uint64(s ^ int64(uint64(s>>63)>>1))
+		}
+	default:
+		copy(xs, raws)
+	}
+}
+
+// fill makes f the given form of raws; false if more than an eighth would need patches.
+func (f *form) fill(t point.Type, raws []uint64, values []float64, kind byte, exponent int8) bool {
+	f.kind, f.exponent, f.xs, f.patches = kind, exponent, resize(f.xs, len(raws)), f.patches[:0]
+	c := newConverter(t, kind, exponent)
+	var last uint64
+	for i, v := range values {
+		if m, ok := c.mantissa(v, raws[i]); ok {
+			last = uint64(m)
 		} else {
-			f.patches = append(f.patches, patch{i, r})
+			f.patches = append(f.patches, patch{i, raws[i]})
 			if len(f.patches) > len(raws)/8 {
 				return false
 			}
 		}
-		f.xs = append(f.xs, last)
+		f.xs[i] = last
 	}
 	return true
 }
 
+// converter finds the integers of one form.
+type converter struct {
+	single  bool
+	up      float64 // a value times this is about its integer
+	divided bool    // the integer divided by it, else multiplied, is the value
+	down    float64
+}
+
+func newConverter(t point.Type, kind byte, exponent int8) converter {
+	if kind == formDecimal {
+		p := powersOf10[exponent]
+		return converter{single: t == point.Float32, up: p, divided: true, down: p}
+	}
+	return converter{t == point.Float32, math.Ldexp(1, int(exponent)), false, math.Ldexp(1, -int(exponent))}
+}
+
+// mantissa returns the integer of a value; ok is false if it doesn't give the raw bits back.
+func (c *converter) mantissa(v float64, raw uint64) (m int64, ok bool) {
+	f := math.RoundToEven(v * c.up)
+	if !(math.Abs(f) < maxMantissa) {
+		return 0, false
+	}
+	m = int64(f)
+	back := float64(m)
+	if c.divided {
+		back /= c.down
+	} else {
+		back *= c.down
+	}
+	if c.single {
+		return m, uint64(math.Float32bits(float32(back))) == raw
+	}
+	return m, math.Float64bits(back) == raw
+}
+
 // decimalRange returns how many decimals all but a sixteenth of the values have,
 // and how many all those have that have any number of them; -1 for none.
-func decimalRange(t point.Type, raws []uint64) (least, most int) {
+func decimalRange(t point.Type, raws []uint64, values []float64) (least, most int) {
 	var count [len(powersOf10)]int
 	none, hint := 0, 0
-	for _, r := range raws {
-		k := decimals(t, r, hint)
+	for i, v := range values {
+		k := decimals(t, raws[i], v, hint)
 		if k < 0 {
 			none++
 			if none > len(raws)/8 {
@@ -199,25 +267,22 @@ func decimalRange(t point.Type, raws []uint64) (least, most int) {
 	return least, most
 }
 
-// decimals returns the smallest k for which the value is an integer / 10^k; -1
+// decimals returns the smallest k for which the value v is an integer / 10^k; -1
 // for none. The search begins at hint.
-func decimals(t point.Type, raw uint64, hint int) int {
-	v := t.Float(raw)
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+func decimals(t point.Type, raw uint64, v float64, hint int) int {
+	if v-v != 0 { // not a number, or infinite
 		return -1
 	}
-	fits := func(k int) bool {
-		m := math.RoundToEven(v * powersOf10[k])
-		return math.Abs(m) < maxMantissa && float(t, formDecimal, int8(k), uint64(int64(m))) == raw
-	}
-	if fits(hint) {
-		for hint > 0 && fits(hint-1) {
-			hint--
+	c := newConverter(t, formDecimal, int8(hint))
+	if m, ok := c.mantissa(v, raw); ok {
+		for ; hint > 0 && m%10 == 0; hint-- {
+			m /= 10
 		}
 		return hint
 	}
 	for k := hint + 1; k < len(powersOf10) && math.Abs(v)*powersOf10[k] < maxMantissa; k++ {
-		if fits(k) {
+		c = newConverter(t, formDecimal, int8(k))
+		if _, ok := c.mantissa(v, raw); ok {
 			return k
 		}
 	}
@@ -225,10 +290,10 @@ func decimals(t point.Type, raw uint64, hint int) int {
 }
 
 // binaryExponent returns the smallest k for which every normal value is an integer * 2^-k.
-func binaryExponent(t point.Type, raws []uint64) int {
+func binaryExponent(values []float64) int {
 	most := math.MinInt
-	for _, r := range raws {
-		b := math.Float64bits(t.Float(r))
+	for _, v := range values {
+		b := math.Float64bits(v)
 		e := int(b >> 52 & 0x7ff)
 		if e == 0 || e == 0x7ff {
 			continue // zero fits any k; the others get patches

@@ -16,8 +16,9 @@ const bit = 256
 
 // planner finds plans, reusing its memory.
 type planner struct {
+	ys    []int64 // the integers as steps from the first
 	us    []uint64
-	count [tokens]uint32
+	count [transforms][tokens]uint32
 }
 
 // plan returns the plan for xs, not empty, whose residuals cost least.
@@ -26,13 +27,18 @@ func (p *planner) plan(xs []uint64) (best plan) {
 	if step == 0 {
 		return plan{transform: constant, base: xs[0], step: 1}
 	}
+	p.steps(xs, step)
+	centre := p.centre()
+	most := p.tally(centre)
 	for t := byte(centred); t < transforms; t++ {
 		q := plan{transform: t, base: xs[0], step: step}
+		n := len(xs) - 1 // the first is the base itself
 		if t == centred {
-			q.centre = centre(xs, step)
-			q.base += step * uint64(q.centre)
+			q.centre = centre
+			q.base += step * uint64(centre)
+			n++
 		}
-		q.cost = p.cost(p.residuals(xs, q))
+		q.cost = cost(p.count[t][:most], n)
 		if t == centred || q.cost < best.cost {
 			best = q
 		}
@@ -40,30 +46,85 @@ func (p *planner) plan(xs []uint64) (best plan) {
 	return best
 }
 
-// residuals returns what is left of xs under a plan; it is valid until the next call.
-func (p *planner) residuals(xs []uint64, q plan) []uint64 {
-	p.us = p.us[:0]
+// steps fills p.ys: the differences to the first integer, which are multiples of step.
+func (p *planner) steps(xs []uint64, step uint64) {
+	shift := bits.TrailingZeros64(step)
+	factor := inverse(step >> shift)
+	p.ys = resize(p.ys, len(xs))
+	for i, x := range xs {
+		p.ys[i] = int64(uint64(int64(x-xs[0])>>shift) * factor)
+	}
+}
+
+// inverse returns what odd multiplies with to 1, modulo 2^64: a multiple of odd
+// is divided by a multiplication.
+func inverse(odd uint64) uint64 {
+	v := odd // right in the lowest 3 bits
+	for range 5 {
+		v *= 2 - odd*v // each time in twice as many
+	}
+	return v
+}
+
+// centre returns about the mean of p.ys.
+func (p *planner) centre() int64 {
+	var sum int64
+	for _, y := range p.ys {
+		sum += y
+	}
+	return sum / int64(len(p.ys))
+}
+
+// tally counts the tokens of the residuals under every transform; those from
+// most on don't occur.
+func (p *planner) tally(centre int64) (most int) {
+	all := zigzag(-centre)
 	var last, slope int64
-	for _, x := range xs {
-		y := int64(x - xs[0])
-		if q.step > 1 {
-			y = divide(y, q.step)
-		}
-		switch q.transform {
-		case centred:
-			p.us = append(p.us, zigzag(y-q.centre))
-		case delta:
-			p.us = append(p.us, zigzag(y-last))
-		case delta2:
-			p.us = append(p.us, zigzag(y-last-slope))
-			slope = y - last
-		}
+	for _, y := range p.ys {
+		all |= zigzag(y-centre) | zigzag(y-last) | zigzag(y-last-slope)
+		slope = y - last
 		last = y
 	}
-	if q.transform != centred {
-		return p.us[1:] // the first is the base itself
+	most = 2 * max(bits.Len64(all), 2)
+	for t := centred; t < transforms; t++ {
+		clear(p.count[t][:most])
 	}
-	return p.us
+	p.count[centred][tokenOf(zigzag(-centre))]++
+	last, slope = 0, 0
+	for _, y := range p.ys[1:] {
+		p.count[centred][tokenOf(zigzag(y-centre))]++
+		p.count[delta][tokenOf(zigzag(y-last))]++
+		p.count[delta2][tokenOf(zigzag(y-last-slope))]++
+		slope = y - last
+		last = y
+	}
+	return most
+}
+
+// residuals returns what is left of xs under a plan; it is valid until the next call.
+func (p *planner) residuals(xs []uint64, q plan) []uint64 {
+	p.steps(xs, q.step)
+	p.us = resize(p.us, len(xs))
+	var last, slope int64
+	switch q.transform {
+	case centred:
+		for i, y := range p.ys {
+			p.us[i] = zigzag(y - q.centre)
+		}
+		return p.us
+	case delta:
+		for i, y := range p.ys {
+			p.us[i] = zigzag(y - last)
+			last = y
+		}
+	case delta2:
+		for i, y := range p.ys {
+			p.us[i] = zigzag(y - last - slope)
+			slope = y - last
+			last = y
+		}
+	}
+	return p.us[1:] // the first is the base itself
 }
 
 // restore is the inverse of residuals: it turns the residuals in us, one an
@@ -90,14 +151,6 @@ func (q *plan) restore(us []uint64) {
 	}
 }
 
-// divide divides a multiple of step; unlike Go's division it takes a step of 2^63.
-func divide(y int64, step uint64) int64 {
-	if y < 0 {
-		return -int64(uint64(-y) / step)
-	}
-	return int64(uint64(y) / step)
-}
-
 // commonStep returns the greatest common divisor of all differences; 0 if there are none.
 func commonStep(xs []uint64) uint64 {
 	var g uint64
@@ -116,32 +169,17 @@ func commonStep(xs []uint64) uint64 {
 	return g
 }
 
-// centre returns about the mean of the integers, in steps from the first.
-func centre(xs []uint64, step uint64) int64 {
-	var sum int64
-	for _, x := range xs {
-		sum += divide(int64(x-xs[0]), step)
-	}
-	return sum / int64(len(xs))
-}
-
-// cost estimates the length of residuals once packed: the entropy of their
-// tokens, their rest bits, and a few bits a different token for the table.
-func (p *planner) cost(us []uint64) int64 {
-	clear(p.count[:])
-	var n int64
-	for _, u := range us {
-		t, rest := token(u)
-		p.count[t]++
-		n += int64(rest) * bit
-	}
-	n += xlog(uint32(len(us)))
-	for _, c := range p.count {
+// cost estimates the length of n residuals once packed, from how often each token
+// occurs: the entropy of the tokens, their rest bits, and a few bits a different
+// token for the table.
+func cost(count []uint32, n int) int64 {
+	sum := xlog(uint32(n))
+	for t, c := range count {
 		if c > 0 {
-			n += symbolCost - xlog(c)
+			sum += symbolCost - xlog(c) + int64(c)*int64(untokens[t].rest)*bit
 		}
 	}
-	return n
+	return sum
 }
 
 // symbolCost is what a symbol that occurs costs in a table.

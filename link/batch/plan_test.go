@@ -1,10 +1,13 @@
 package batch
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"skyhaul/edge/point"
 )
 
 func TestEveryTransformGivesTheIntegersBack(t *testing.T) {
@@ -78,6 +81,63 @@ func TestLogarithmsAreRight(t *testing.T) {
 		want := float64(x) * math.Log2(float64(x)) * bit
 		if got := float64(xlog(x)); math.Abs(got-want) > 1.5*float64(x) {
 			t.Errorf("xlog(%d) = %v, want about %v", x, got, want)
+		}
+	}
+}
+
+// slowCost is the cost of residuals, counted one by one.
+func slowCost(us []uint64) int64 {
+	count := map[byte]uint32{}
+	sum := xlog(uint32(len(us)))
+	for _, u := range us {
+		t, rest := token(u)
+		count[t]++
+		sum += int64(rest) * bit
+	}
+	for _, c := range count {
+		sum += symbolCost - xlog(c)
+	}
+	return sum
+}
+
+func TestThePlanTakenIsTheOneOfLeastCost(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	var p planner
+	for range 2000 {
+		xs := cells(rng, point.Int64, 2+rng.IntN(60))
+		best := p.plan(xs)
+		if best.transform == constant {
+			continue
+		}
+		if got := slowCost(p.residuals(xs, best)); got != best.cost {
+			t.Fatalf("%d: transform %d costs %d, not %d", xs, best.transform, got, best.cost)
+		}
+		for _, transform := range []byte{delta, delta2} {
+			q := plan{transform: transform, base: xs[0], step: best.step}
+			if got := slowCost(p.residuals(xs, q)); got < best.cost {
+				t.Fatalf("%d: transform %d was taken for %d, %d costs %d", xs, best.transform, best.cost, transform, got)
+			}
+		}
+	}
+}
+
+func TestRanksNameTheirValues(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	var r ranker
+	for range 2000 {
+		xs := cells(rng, point.Uint64, 1+rng.IntN(100))
+		distinct := slices.Clone(xs)
+		slices.SortFunc(distinct, func(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) })
+		distinct = slices.Compact(distinct)
+		limit := rng.IntN(80)
+		ok := r.rank(xs, limit)
+		if ok != (len(distinct) <= limit) {
+			t.Fatalf("%t for %d values and at most %d", ok, len(distinct), limit)
+		}
+		for i := 0; ok && i < len(xs); i++ {
+			if got := uint64(r.palette[r.ranks[i]]); got != xs[i] || distinct[r.ranks[i]] != xs[i] {
+				t.Fatalf("cell %d: %d by its rank, want %d", i, got, xs[i])
+			}
 		}
 	}
 }

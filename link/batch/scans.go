@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"encoding/binary"
 	"time"
 
 	"skyhaul/edge/point"
@@ -52,6 +53,7 @@ type scanWriter struct {
 	columns columnWriter
 	rows    [][]point.Quality
 	raws    []uint64
+	tails   [][]byte // values of each scan of the page
 }
 
 func (w *scanWriter) reset() {
@@ -75,45 +77,69 @@ func (w *scanWriter) add(g *group) {
 }
 
 func (w *scanWriter) page(scans []*entry, g *group) {
+	w.raws = resize(w.raws, len(scans))
 	for part := range stampColumns {
-		w.raws = w.raws[:0]
-		for _, e := range scans {
-			w.raws = append(w.raws, stampColumn(e.stamp, part))
+		for i, e := range scans {
+			w.raws[i] = stampColumn(e.stamp, part)
 		}
 		w.columns.add(point.Uint64, w.raws, 0)
 	}
-	left := g.tail
-	for i := range g.schema.Columns {
-		t := g.schema.Columns[i].Type
-		w.column(scans, i, t, left)
-		left -= t.Size()
+	w.tails = w.tails[:0]
+	whole := true
+	for _, e := range scans {
+		w.tails = append(w.tails, e.Data[len(e.Data)-g.tail:])
+		whole = whole && e.quality == nil
+	}
+	at := 0
+	for i, t := range g.types {
+		w.raws = resize(w.raws, len(scans))
+		gather(w.raws, w.tails, at, t.Size())
+		var mode byte
+		if !whole {
+			mode = w.omit(scans, i)
+		}
+		w.columns.add(t, w.raws, mode)
+		at += t.Size()
 	}
 }
 
-// column writes column i, whose values begin left bytes before the end of the
-// records. Cells without a value are left out as long as they are zero.
-func (w *scanWriter) column(scans []*entry, i int, t point.Type, left int) {
-	var mode byte
-	w.raws = w.raws[:0]
-	for k, e := range scans {
-		v := bigEndian(e.Data[len(e.Data)-left:], t.Size())
-		switch {
-		case mode == flagWhole || e.quality == nil || e.quality[i].HasValue():
-			w.raws = append(w.raws, v)
-		case v != 0:
-			mode = flagWhole
-			w.raws = w.raws[:0]
-			for _, e := range scans[:k+1] {
-				w.raws = append(w.raws, bigEndian(e.Data[len(e.Data)-left:], t.Size()))
-			}
+// omit leaves the cells of column i out that have no value, as long as they are zero.
+func (w *scanWriter) omit(scans []*entry, i int) (mode byte) {
+	empty := func(k int) bool { return scans[k].quality != nil && !scans[k].quality[i].HasValue() }
+	for k, v := range w.raws {
+		if v != 0 && empty(k) {
+			return flagWhole
 		}
 	}
-	w.columns.add(t, w.raws, mode)
+	valued := w.raws[:0]
+	for k, v := range w.raws {
+		if !empty(k) {
+			valued = append(valued, v)
+		}
+	}
+	w.raws = valued
+	return 0
 }
 
-func bigEndian(b []byte, size int) (v uint64) {
-	for _, c := range b[:size] {
-		v = v<<8 | uint64(c)
+// gather takes the numbers of size bytes, big endian, at the same place of all tails.
+func gather(dst []uint64, tails [][]byte, at, size int) {
+	dst = dst[:len(tails)]
+	switch size {
+	case 1:
+		for k, b := range tails {
+			dst[k] = uint64(b[at])
+		}
+	case 2:
+		for k, b := range tails {
+			dst[k] = uint64(binary.BigEndian.Uint16(b[at:]))
+		}
+	case 4:
+		for k, b := range tails {
+			dst[k] = uint64(binary.BigEndian.Uint32(b[at:]))
+		}
+	case 8:
+		for k, b := range tails {
+			dst[k] = binary.BigEndian.Uint64(b[at:])
+		}
 	}
-	return v
 }

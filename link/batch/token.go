@@ -15,12 +15,32 @@ import (
 //
 // The greatest token is 127.
 func token(v uint64) (t byte, rest uint) {
-	if v < 4 {
-		return byte(v), 0
-	}
-	l := uint(bits.Len64(v)) - 1
-	return byte(2*l + uint(v>>(l-1)&1)), l - 1
+	t = tokenOf(v)
+	return t, uint(untokens[t].rest)
 }
+
+// tokenOf returns the token alone.
+func tokenOf(v uint64) byte {
+	if v < uint64(len(smallTokens)) {
+		return smallTokens[v]
+	}
+	return longToken(v)
+}
+
+func longToken(v uint64) byte {
+	l := uint(bits.Len64(v)) - 1
+	return byte(2*l + uint(v>>(l-1)&1))
+}
+
+var smallTokens = func() (all [256]byte) {
+	for v := range all {
+		all[v] = byte(v)
+		if v >= 4 {
+			all[v] = longToken(uint64(v))
+		}
+	}
+	return all
+}()
 
 // tokens is how many there are.
 const tokens = 128
