@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A file of the head without a frame is what a cut leaves while it is made, or
@@ -34,5 +36,50 @@ func TestHeadFileWithoutFramesIsNotTheOneBeingFilled(t *testing.T) {
 				mustClose(t, s)
 			}
 		})
+	}
+}
+
+// The head still has some of the records that a segment has held. Those that come
+// back stay, and so do those that don't.
+func TestLostSegmentCostsTheSameAtEveryReading(t *testing.T) {
+	for i := range 3 {
+		dir := t.TempDir()
+		s := mustOpen(t, dir, small("a"), segmentEngine)
+		new(card).attach(s)
+		add := func(n int) {
+			for range n {
+				s.Lane("a").Append([]byte(strings.Repeat("x", 15<<10)))
+				mustSync(t, s)
+				s.maintain()
+			}
+		}
+		add(11)
+		lost := s.Lane("a").current().segments[i]
+		mustClose(t, s)
+		noErr(t, removeSegment(s.segments(), "a", lost.number))
+		var want []string
+		for range 3 {
+			s = mustOpen(t, dir, small("a"), segmentEngine)
+			new(card).attach(s)
+			got := contents(t, s.Lane("a"), 1)
+			if want == nil {
+				want = got
+			}
+			if diff := cmp.Diff(want, got[:len(want)]); diff != "" {
+				t.Error(diff)
+			}
+			add(10)
+			if diff := cmp.Diff(want, contents(t, s.Lane("a"), 1)[:len(want)]); diff != "" {
+				t.Error(diff)
+			}
+			mustClose(t, s)
+		}
+	}
+}
+
+func noErr(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -49,7 +49,7 @@ func killOnce(t *testing.T, b *ledger, how command, rng *rand.Rand) {
 	c := startChild(t, b)
 	defer c.kill(b)
 	c.obeyed(command{Do: "begin"}) // which it doesn't know: it is up
-	most := 80 * time.Millisecond
+	most := 150 * time.Millisecond
 	if rng.IntN(4) == 0 {
 		most = 4 * time.Millisecond // it is opening or reading
 	}

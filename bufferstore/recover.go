@@ -277,25 +277,27 @@ func (f *found) precede(before []span) {
 	f.spans = append(before, f.spans...)
 }
 
-// fill puts the records that nothing else holds into the head.
+// fill puts the records that nothing else holds into the head, which is newer
+// than all segments. Where a segment is gone, some of its records may still lie
+// behind newer ones in a file of the head: those before other segments stay lost.
 func (st *state) fill(records map[Seq]named, spans []span) {
 	st.head = nil
+	from := st.first
+	if n := len(st.segments); n > 0 {
+		from = max(from, st.segments[n-1].last+1)
+	}
 	for _, seq := range slices.Sorted(maps.Keys(records)) {
 		r := records[seq]
 		sp, _ := spanAt(spans, seq, st.end)
-		if seq < st.first || seq > st.end || sp.epoch != r.epoch || st.covered(seq) {
+		if seq < from || seq > st.end || sp.epoch != r.epoch || st.declared(seq) {
 			continue
 		}
 		st.head = append(st.head, r.kept)
 	}
 }
 
-// covered reports whether a gap or a segment holds a number.
-func (st *state) covered(seq Seq) bool {
+// declared reports whether a number lies in a gap.
+func (st *state) declared(seq Seq) bool {
 	g, ok := slices.BinarySearchFunc(st.gaps, seq, func(g gap, s Seq) int { return cmp.Compare(g.last, s) })
-	if (ok || g < len(st.gaps)) && st.gaps[g].first <= seq {
-		return true
-	}
-	i, ok := slices.BinarySearchFunc(st.segments, seq, func(g segment, s Seq) int { return cmp.Compare(g.last, s) })
-	return (ok || i < len(st.segments)) && st.segments[i].first <= seq
+	return ok || g < len(st.gaps) && st.gaps[g].first <= seq
 }
