@@ -250,7 +250,7 @@ func (s *Store) beginEpoch() {
 // setAside moves content of a newer version away. The marks stay, so that its
 // numbers aren't given out again.
 func (s *Store) setAside(cause error) error {
-	aside := filepath.Join(s.dir, quarantineDir, "store-"+s.epoch.String())
+	aside := filepath.Join(s.dir, quarantineDir, asideStore+s.epoch.String())
 	if err := os.MkdirAll(aside, 0o700); err != nil {
 		return err
 	}

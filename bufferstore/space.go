@@ -49,6 +49,7 @@ func (s *Store) maintain() {
 		func() error { return s.seal(false) },
 		s.repair,
 		func() error { return s.locked(s.sweep) },
+		s.trimQuarantine,
 		s.keepBallast,
 	} {
 		err = errors.Join(err, step())
