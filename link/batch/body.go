@@ -108,12 +108,26 @@ func (w *bodyWriter) carry(wanted func(point.SchemaID) bool) (forms []byte) {
 	return forms
 }
 
-// append appends the schemas that are carried, if any, and the body of what
-// sort has sorted; doc.go has the layout.
-func (w *bodyWriter) append(dst, forms []byte) []byte {
+// types returns the types of all groups, as carry does their schemas:
+//
+//	{ columns uvarint | type u8 a column }*
+func (w *bodyWriter) types() (types []byte) {
+	for _, g := range w.groups {
+		g.carried = 0
+		types = binary.AppendUvarint(types, uint64(len(g.types)))
+		for _, t := range g.types {
+			types = append(types, byte(t))
+		}
+	}
+	return types
+}
+
+// append appends the schemas or types that are carried, if any, and the body of
+// what sort has sorted; doc.go has the layout.
+func (w *bodyWriter) append(dst, carried []byte) []byte {
 	w.pack.unpacked = 0
-	if len(forms) > 0 {
-		dst = w.pack.append(dst, forms)
+	if len(carried) > 0 {
+		dst = w.pack.append(dst, carried)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(w.groups)))
 	for _, g := range w.groups {

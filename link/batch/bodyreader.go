@@ -31,10 +31,14 @@ type run struct {
 	lost   bufferstore.Reason
 }
 
+// finder returns the types of the columns of a schema that the body names, but
+// that isn't carried. It is called once for each, in order.
+type finder func(point.SchemaID) (types []point.Type, ok bool)
+
 // read takes a body off src. It returns nil records, with src.bad set, for what
 // no writer made, and a SchemaError with nothing but an id for a schema that
 // is neither carried nor found.
-func (r *bodyReader) read(src *source, carried []*point.Schema, find point.Lookup) ([]bufferstore.Record, error) {
+func (r *bodyReader) read(src *source, carried []*point.Schema, find finder) ([]bufferstore.Record, error) {
 	r.left = maxBytes
 	if err := r.readGroups(src, carried, find); err != nil || src.bad {
 		return nil, err
@@ -57,7 +61,7 @@ func (r *bodyReader) read(src *source, carried []*point.Schema, find point.Looku
 	return r.merge(opaque), nil
 }
 
-func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find point.Lookup) error {
+func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find finder) error {
 	used := 0
 	r.groups = r.groups[:0]
 	for range src.count(maxGroups) {
@@ -67,7 +71,7 @@ func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find point
 				return nil
 			}
 			used = place
-			r.groups = append(r.groups, newGroup(carried[place-1].ID(), carried[place-1]))
+			r.groups = append(r.groups, newGroup(carried[place-1].ID(), typesOf(carried[place-1])))
 			continue
 		}
 		var id point.SchemaID
@@ -75,11 +79,11 @@ func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find point
 		if src.bad {
 			return nil
 		}
-		s, ok := find(id)
+		types, ok := find(id)
 		if !ok {
 			return SchemaError{ID: id}
 		}
-		r.groups = append(r.groups, newGroup(id, s))
+		r.groups = append(r.groups, newGroup(id, types))
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"skyhaul/edge/point"
 )
 
-// ChunkCodec packs chunks of the buffer. A chunk stands on its own: it carries
-// the schemas it needs. It is safe for concurrent use and implements
+// ChunkCodec packs chunks of the buffer. A chunk stands on its own: it opens
+// without the schemas of its scans. It is safe for concurrent use and implements
 // bufferstore.Codec.
 type ChunkCodec struct {
 	sealers sync.Pool // of *sealer
@@ -57,26 +57,26 @@ func (c *ChunkCodec) Seal(dst []byte, recs []bufferstore.Record) ([]byte, error)
 // write appends the chunk of all entries; ok is false if nobody could open it:
 //
 //	first byte u8 | flags u8 | spans uvarint | { epoch 8 | first uvarint | records and gaps uvarint }*
-//	[schemas section: canonical forms] | body | CRC-32C u32
+//	[types section: of each group] | body | CRC-32C u32
 //
-// The checksum covers the first byte, the schemas, and the records as in a batch.
+// The checksum covers the first byte, the types, and the records as in a batch.
 func (s *sealer) write(dst []byte) (p []byte, ok bool) {
 	s.body.sort(s.in.entries)
-	forms := s.body.carry(func(point.SchemaID) bool { return true })
+	types := s.body.types()
 	flags := byte(0)
-	if len(forms) > 0 {
-		flags = flagSchemas
+	if len(types) > 0 {
+		flags = flagTypes
 	}
 	dst = append(dst, chunkA, flags)
 	dst = appendSpans(dst, s.in.entries)
-	dst = s.body.append(dst, forms)
+	dst = s.body.append(dst, types)
 	var m sum
 	m.add([]byte{chunkA})
-	m.add(forms)
+	m.add(types)
 	for i := range s.in.entries {
 		m.record(&s.in.entries[i].Record)
 	}
-	return binary.BigEndian.AppendUint32(dst, m.crc), len(forms) <= maxSchemas && s.body.pack.unpacked <= maxBytes
+	return binary.BigEndian.AppendUint32(dst, m.crc), s.body.pack.unpacked <= maxBytes
 }
 
 // span is a run of records and gaps of one epoch that follow each other.
@@ -130,21 +130,14 @@ func (r *bodyReader) open(chunk []byte) ([]bufferstore.Record, error) {
 		return nil, err
 	}
 	flags := src.byte()
-	if flags&^flagSchemas != 0 {
+	if flags != 0 && flags != flagTypes && flags != flagSchemas {
 		return nil, fmt.Errorf("chunk with flags %#x: %w", flags, ErrVersion)
 	}
 	spans := readSpans(&src)
 	r.unpack.reset()
-	var schemas []*point.Schema
 	m := sum{}
 	m.add([]byte{chunkA})
-	if flags&flagSchemas != 0 {
-		var forms []byte
-		schemas, forms = r.readSchemas(&src)
-		m.add(forms)
-	}
-	none := func(point.SchemaID) (*point.Schema, bool) { return nil, false }
-	recs, err := r.read(&src, schemas, none)
+	recs, err := r.readCarrying(&src, flags, &m)
 	if err == nil && !number(recs, spans) {
 		src.bad = true
 	}
@@ -155,6 +148,38 @@ func (r *bodyReader) open(chunk []byte) ([]bufferstore.Record, error) {
 		return nil, fmt.Errorf("chunk of %d bytes: %w", len(chunk), ErrCorrupt)
 	}
 	return recs, nil
+}
+
+// readCarrying takes what the flags say the chunk carries, adds it to the sum,
+// and takes the body.
+func (r *bodyReader) readCarrying(src *source, flags byte, m *sum) ([]bufferstore.Record, error) {
+	var schemas []*point.Schema
+	var carried []byte
+	switch flags {
+	case flagSchemas:
+		schemas, carried = r.readSchemas(src)
+	case flagTypes:
+		carried = r.unpack.next(src)
+	}
+	m.add(carried)
+	left := source{b: carried, bad: flags != flagTypes}
+	recs, err := r.read(src, schemas, func(point.SchemaID) ([]point.Type, bool) { return readTypes(&left) })
+	src.bad = src.bad || flags == flagTypes && len(left.b) > 0
+	return recs, err
+}
+
+// readTypes takes the types of one group off src.
+func readTypes(src *source) (types []point.Type, ok bool) {
+	if src.bad {
+		return nil, false
+	}
+	b := src.take(uint64(src.count(point.MaxColumns)))
+	types = make([]point.Type, len(b))
+	for i, t := range b {
+		types[i] = point.Type(t)
+		src.bad = src.bad || !types[i].Valid()
+	}
+	return types, !src.bad
 }
 
 // number gives records their epochs and numbers; false if they don't fill the

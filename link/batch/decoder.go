@@ -73,7 +73,7 @@ func (d *Decoder) read(src *source) (b *Batch, carried []byte, err error) {
 	if schemas {
 		b.Schemas, carried = d.body.readSchemas(src)
 	}
-	b.Records, err = d.body.read(src, b.Schemas, d.schemas)
+	b.Records, err = d.body.read(src, b.Schemas, d.find)
 	if e, ok := errors.AsType[SchemaError](err); ok {
 		e.Header = h
 		return nil, nil, e
@@ -83,4 +83,12 @@ func (d *Decoder) read(src *source) (b *Batch, carried []byte, err error) {
 	}
 	b.Last = b.Records[len(b.Records)-1].Last
 	return b, carried, nil
+}
+
+func (d *Decoder) find(id point.SchemaID) ([]point.Type, bool) {
+	s, ok := d.schemas(id)
+	if !ok {
+		return nil, false
+	}
+	return typesOf(s), true
 }

@@ -146,9 +146,18 @@
 //
 // # Chunk
 //
-// A chunk of the buffer carries every schema it needs, and its records may be
-// of several epochs and leave holes:
+// A chunk of the buffer stands on its own: it carries the types of its columns,
+// though not their names, so its records come back whatever became of the
+// schemas. They may be of several epochs and leave holes:
 //
-//	0x18 | flags u8: 16 schemas follow | spans uvarint | { epoch 8 | first uvarint | records and gaps uvarint }*
-//	[schemas section] | body | CRC-32C u32: over 0x18, schemas and records as in a batch
+//	0x18 | flags u8: 32 types follow | spans uvarint | { epoch 8 | first uvarint | records and gaps uvarint }*
+//	[types section] | body | CRC-32C u32: over 0x18, types and records as in a batch
+//
+// The types section has, for each group of the body in order, as many as 5000
+// columns, and all places in the body are 0:
+//
+//	columns uvarint | type u8 a column
+//
+// With flag 16 in place of 32 it carries the schemas, as a batch does. Chunks are
+// no longer written so.
 package batch

@@ -106,6 +106,7 @@ func TestGoldenBatches(t *testing.T) {
 	}
 }
 
+// schemas.chunk is of the time when chunks carried their schemas.
 func TestGoldenChunk(t *testing.T) {
 	_, recs, s := goldens()["mixed"]()
 	for i := range recs[100:] {
@@ -116,6 +117,11 @@ func TestGoldenChunk(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, open(t, batch.NewChunkCodec(none), golden(t, "mixed.chunk", chunk)), recs)
+	earlier, err := os.ReadFile(filepath.Join("testdata", "golden", "schemas.chunk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, open(t, batch.NewChunkCodec(none), earlier), recs)
 }
 
 func TestGoldenDocuments(t *testing.T) {

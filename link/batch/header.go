@@ -16,12 +16,13 @@ const (
 	chunkA  = version<<4 | 8 // a chunk of the buffer, with the same body
 )
 
-// The second byte: the lane and what follows. Bits 5 to 7 are zero.
+// The second byte: the lane and what follows. Those not named are zero.
 const (
 	laneMask    = 7
 	flagOpening = 1 << 3
 	flagSchemas = 1 << 4
 	flagsKnown  = laneMask | flagOpening | flagSchemas
+	flagTypes   = 1 << 5 // of a chunk only
 )
 
 // maxSchemas bounds the canonical forms that a payload carries, in bytes. The

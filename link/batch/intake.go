@@ -18,10 +18,10 @@ type entry struct {
 // group is the scans of one schema.
 type group struct {
 	id     point.SchemaID
-	schema *point.Schema
-	types  []point.Type // of the columns
-	tail   int          // bytes that the values take at the end of a record
-	first  int          // place among the entries of the first that is its own
+	schema *point.Schema // nil in a reader
+	types  []point.Type  // of the columns
+	tail   int           // bytes that the values take at the end of a record
+	first  int           // place among the entries of the first that is its own
 	// carried is the schema's place, from 1, among those that the batch
 	// carries; 0 where the other side holds it.
 	carried int
@@ -69,19 +69,26 @@ func (in *intake) group(id point.SchemaID) *group {
 	if !ok {
 		// A schema that isn't what its id says would make batches that no one can read.
 		if s, found := in.schemas(id); found && len(in.groups) < maxGroups && len(s.Columns) <= point.MaxColumns && s.ID() == id {
-			g = newGroup(id, s)
-			g.first = len(in.entries)
+			g = newGroup(id, typesOf(s))
+			g.schema, g.first = s, len(in.entries)
 		}
 		in.groups[id] = g
 	}
 	return g
 }
 
-func newGroup(id point.SchemaID, s *point.Schema) *group {
-	g := &group{id: id, schema: s, types: make([]point.Type, len(s.Columns))}
-	for i := range s.Columns {
-		g.types[i] = s.Columns[i].Type
-		g.tail += g.types[i].Size()
+func newGroup(id point.SchemaID, types []point.Type) *group {
+	g := &group{id: id, types: types}
+	for _, t := range types {
+		g.tail += t.Size()
 	}
 	return g
+}
+
+func typesOf(s *point.Schema) []point.Type {
+	types := make([]point.Type, len(s.Columns))
+	for i := range s.Columns {
+		types[i] = s.Columns[i].Type
+	}
+	return types
 }

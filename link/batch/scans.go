@@ -70,7 +70,7 @@ func (w *scanWriter) add(g *group) {
 	for _, e := range g.scans {
 		w.rows = append(w.rows, e.quality)
 	}
-	w.quality = appendQuality(w.quality, w.rows, len(g.schema.Columns))
+	w.quality = appendQuality(w.quality, w.rows, len(g.types))
 	for scans := g.scans; len(scans) > 0; scans = scans[min(pageScans, len(scans)):] {
 		w.page(scans[:min(pageScans, len(scans))], g)
 	}
