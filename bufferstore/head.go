@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // head is the log that makes records durable: files of one size, filled in
@@ -31,7 +32,7 @@ type headFile struct {
 	generation uint32 // of its newest frames, zero if it has none
 	used       int64  // bytes, whole pages
 	size       int64
-	failed     bool // a write failed: nothing more goes into it
+	failed     bool // a write failed, or must not be: nothing more goes into it
 }
 
 // headNames are the files that there may be. Two are used in turn; the spare ones
@@ -42,19 +43,24 @@ const headFiles = 2 // in turn
 
 var errNoHead = errors.New("no head file is free")
 
-// openHead reads the head files in dir and yields their intact frames, oldest first.
+// openHead reads the head files in dir and yields their intact frames, oldest
+// first. Files that must not be written to are read as well.
 func openHead(dir string, size int64, flag int) (*head, []frame, error) {
 	h := &head{dir: dir, size: size, datasync: datasync}
 	var all []frame
 	for _, name := range headNames {
 		f, err := os.OpenFile(filepath.Join(dir, name), flag, 0)
-		if errors.Is(err, os.ErrNotExist) {
+		readOnly := err != nil
+		if readOnly {
+			f, err = os.Open(filepath.Join(dir, name))
+		}
+		if faulty(err) {
 			continue
 		}
 		if err != nil {
 			return nil, nil, errors.Join(err, h.close())
 		}
-		hf := &headFile{name: name, f: f}
+		hf := &headFile{name: name, f: f, failed: readOnly}
 		h.files = append(h.files, hf)
 		more, err := hf.read()
 		if err != nil {
@@ -170,15 +176,11 @@ func (h *head) commit(events []event) error {
 // commit of n bytes. needed is the oldest generation that is. A spare file is
 // used after a failure, and where the caller allows it.
 func (h *head) turn(needed uint32, n int64, spare bool) error {
-	name, err := h.free(needed, spare)
+	f, err := h.next(needed, max(h.size, pages(n)), spare)
 	if err != nil {
 		return err
 	}
-	f, err := h.take(name, max(h.size, pages(n)))
-	if err != nil {
-		return err
-	}
-	if len(h.files) == 0 { // a fresh store: the next turn is not to wait for zeros
+	if len(h.files) == 0 && f.name == headNames[0] { // a fresh store: the next turn is not to wait for zeros
 		if second, err := h.take(headNames[1], h.size); err == nil {
 			h.files = append(h.files, second)
 		}
@@ -189,19 +191,29 @@ func (h *head) turn(needed uint32, n int64, spare bool) error {
 	return nil
 }
 
-// free returns the name of a file that may be filled anew.
-func (h *head) free(needed uint32, spare bool) (string, error) {
-	names := headNames[:headFiles]
-	if spare || h.failed() {
-		names = headNames
-	}
-	for _, name := range names {
-		f := h.named(name)
-		if f == nil || f.generation == 0 || f.generation < needed && f != h.last() {
-			return name, nil
+// next takes the first file that may be filled anew. Where that one can't be
+// made, and not for want of space, another may, or one that a seal sets free.
+func (h *head) next(needed uint32, size int64, spare bool) (*headFile, error) {
+	var failure error
+	held := false
+	for i, name := range headNames {
+		if i >= headFiles && !spare && !h.failed() && failure == nil {
+			break
 		}
+		if f := h.named(name); f != nil && f.generation > 0 && (f.generation >= needed || f == h.last()) {
+			held = held || f != h.last()
+			continue
+		}
+		f, err := h.take(name, size)
+		if err == nil || errors.Is(err, syscall.ENOSPC) {
+			return f, err
+		}
+		failure = errors.Join(failure, err)
 	}
-	return "", errNoHead
+	if held {
+		return nil, errors.Join(failure, errNoHead)
+	}
+	return nil, failure
 }
 
 func (h *head) named(name string) *headFile {
@@ -226,7 +238,7 @@ func (h *head) take(name string, size int64) (*headFile, error) {
 		_ = f.f.Close()
 	}
 	path := filepath.Join(h.dir, name)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.RemoveAll(path); err != nil { // whatever it is
 		return nil, err
 	}
 	file, err := createHead(path, size)

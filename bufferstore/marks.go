@@ -2,11 +2,13 @@ package bufferstore
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // marksMagic begins a file of marks.
@@ -88,6 +90,9 @@ func (w *witness) write(all map[string]*found) (err error) {
 	i := w.number % 2
 	if w.files[i] == nil {
 		w.files[i], err = os.OpenFile(w.path(i), os.O_WRONLY|os.O_CREATE, 0o600)
+		if errors.Is(err, syscall.EISDIR) {
+			return os.RemoveAll(w.path(i)) // the next but one is written
+		}
 		if err != nil {
 			return err
 		}

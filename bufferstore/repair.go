@@ -74,27 +74,33 @@ func intact(dir, lane string, number uint64) iter.Seq2[sealedChunk, error] {
 	}
 }
 
-// setAside moves a segment to quarantine, under the first number that is free there.
+// setAside moves a segment to quarantine.
 func setAside(root, name string) error {
-	quarantine := filepath.Join(filepath.Dir(root), quarantineDir)
+	return moveAside(filepath.Dir(root), filepath.Join(root, name))
+}
+
+// moveAside moves a file or directory of the store in dir to quarantine, under
+// the first number that is free there.
+func moveAside(dir, path string) error {
+	quarantine := filepath.Join(dir, quarantineDir)
 	if err := os.MkdirAll(quarantine, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(root)); err != nil {
+	if err := syncDir(dir); err != nil {
 		return err
 	}
 	to := ""
 	for n := 0; ; n++ {
-		to = filepath.Join(quarantine, fmt.Sprintf("%s-%d", name, n))
+		to = filepath.Join(quarantine, fmt.Sprintf("%s-%d", filepath.Base(path), n))
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 			break
 		} else if err != nil {
 			return err
 		}
 	}
-	err := os.Rename(filepath.Join(root, name), to)
+	err := os.Rename(path, to)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return errors.Join(syncDir(quarantine), syncDir(root))
+	return errors.Join(syncDir(quarantine), syncDir(filepath.Dir(path)))
 }

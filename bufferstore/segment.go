@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -212,7 +213,7 @@ func describe(root, lane string, number uint64) (segment, []extent, error) {
 // order, without looking into them. There needn't be a directory root.
 func listSegments(root string) (map[string][]uint64, error) {
 	entries, err := os.ReadDir(root)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("list segments: %w", err)
 	}
 	all := make(map[string][]uint64)
@@ -232,8 +233,14 @@ func listSegments(root string) (map[string][]uint64, error) {
 // its place if the damaged one has left it; else the repair begins anew.
 func tidySegments(root string) error {
 	entries, err := os.ReadDir(root)
+	if errors.Is(err, syscall.ENOTDIR) {
+		if err := moveAside(filepath.Dir(root), root); err != nil {
+			return err
+		}
+		err = fs.ErrNotExist
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return os.Mkdir(root, 0o700)
+		return errors.Join(os.Mkdir(root, 0o700), syncDir(filepath.Dir(root)))
 	}
 	if err != nil {
 		return err

@@ -264,11 +264,7 @@ func (s *Store) makeSpace(need int64) error {
 const ballastName = "ballast"
 
 func (s *Store) dropBallast() error {
-	err := os.Remove(filepath.Join(s.dir, ballastName))
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
-	return err
+	return os.RemoveAll(filepath.Join(s.dir, ballastName))
 }
 
 // keepBallast makes the ballast while there is plenty of space.
@@ -279,8 +275,11 @@ func (s *Store) keepBallast() error {
 		return err
 	}
 	name := filepath.Join(s.dir, ballastName)
-	if info, err := os.Stat(name); err == nil && info.Size() == size {
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() == size {
 		return nil
+	}
+	if err := s.dropBallast(); err != nil {
+		return err
 	}
 	return reserveFile(name, size)
 }
