@@ -10,7 +10,7 @@
 //	store can't write          readings stay in RAM up to 8 MiB, then take numbers and become a declared gap; tried each second
 //	buffer full                delivered readings go first; of lane history the oldest give way to summaries in lane trend, see [buffer] when_full
 //	summaries can't be kept    the readings stay; the store drops the oldest when it must, as a declared gap
-//	store damaged              set aside, a fresh one begun; it is named on the page
+//	store damaged              what is hit becomes a declared gap; damaged files are set aside and named on the page
 //	broker, DNS, hub           buffered; tried again while the window is open, with pauses that grow
 //	ledger can't be written    the link is used on and counted in RAM; the page says so
 //	status address in use      the page is missing there, the log and the other pages say so; tried again
