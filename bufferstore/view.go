@@ -78,6 +78,7 @@ func look(dir string, o Options) (v *View, same bool, err error) {
 
 // left tells what can be salvaged of a segment whose description is damaged.
 func (s *Store) left(lane string, number uint64) (segment, []extent, error) {
+	s.noteDamaged(segmentID{lane, number})
 	chunks, err := rest(s.segments(), lane, number)
 	if err != nil || len(chunks) == 0 {
 		return segment{}, nil, errors.Join(err, errDamaged)
@@ -209,26 +210,33 @@ func below(name string) (sum int64) {
 // Part is a stretch of a lane that was verified: a segment, or what is in no
 // segment, as the head.
 type Part struct {
+	Lane        string
 	Segment     string // its folder in segments; empty for what is in none
-	First, Last Seq
+	First, Last Seq    // zero for a segment of which nothing is left
 	Bytes       int64  // of the segment on disk
 	Damaged     bool   // the segment's files aren't as they were written
 	Records     uint64 // that can be read
 	Lost        uint64 // numbers that can't be, though that isn't declared
 }
 
-// Verify reads every byte of the segments of a lane, compares it with what was
-// written, and reads every record. It yields part after part, in order. An error,
-// [ErrKey] among others, ends it.
-func (v *View) Verify(lane string) iter.Seq2[Part, error] {
+// Verify reads every byte of every segment, compares it with what was written,
+// and reads every record. It yields part after part, lane by lane, each in order,
+// and in the end the segments of which nothing is left. An error, [ErrKey] among
+// others, ends it.
+func (v *View) Verify() iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
-		l := v.s.find(lane)
-		if l == nil {
-			return
+		told := map[string]bool{}
+		for _, l := range v.s.lanes {
+			for _, p := range l.state.parts(l.name) {
+				told[p.Segment] = true
+				err := v.verify(l, &p)
+				if !yield(p, err) || err != nil {
+					return
+				}
+			}
 		}
-		for _, p := range l.state.parts(lane) {
-			err := v.verify(l, &p)
-			if !yield(p, err) || err != nil {
+		for name, lane := range v.damaged() {
+			if !told[name] && !yield(Part{Lane: lane, Segment: name, Damaged: true}, nil) {
 				return
 			}
 		}
@@ -240,13 +248,14 @@ func (st *state) parts(lane string) (all []Part) {
 	pos := st.first
 	for _, g := range st.segments {
 		if pos < g.first {
-			all = append(all, Part{First: pos, Last: g.first - 1})
+			all = append(all, Part{Lane: lane, First: pos, Last: g.first - 1})
 		}
-		all = append(all, Part{Segment: segmentName(lane, g.number), First: max(pos, g.first), Last: g.last, Bytes: g.bytes})
+		name := segmentName(lane, g.number)
+		all = append(all, Part{Lane: lane, Segment: name, First: max(pos, g.first), Last: g.last, Bytes: g.bytes})
 		pos = g.last + 1
 	}
 	if pos <= st.end {
-		all = append(all, Part{First: pos, Last: st.end})
+		all = append(all, Part{Lane: lane, First: pos, Last: st.end})
 	}
 	return all
 }
@@ -264,10 +273,17 @@ func (v *View) verify(l *Lane, p *Part) (failure error) {
 		}
 		return failure == nil
 	})
+	_, p.Damaged = v.damaged()[p.Segment]
+	return failure
+}
+
+// damaged returns the segments that were found damaged, by name, with their lanes.
+func (v *View) damaged() map[string]string {
 	v.s.mu.Lock()
 	defer v.s.mu.Unlock()
+	all := map[string]string{}
 	for id := range v.s.damaged {
-		p.Damaged = p.Damaged || segmentName(id.lane, id.number) == p.Segment
+		all[segmentName(id.lane, id.number)] = id.lane
 	}
-	return failure
+	return all
 }

@@ -103,7 +103,7 @@ func TestViewShowsAllAndChangesNothing(t *testing.T) {
 	if diff := cmp.Diff(want, seen(t, v, "a")); len(want) != 10 || diff != "" {
 		t.Error(diff)
 	}
-	for _, err := range v.Verify("a") {
+	for _, err := range v.Verify() {
 		mustNil(t, err)
 	}
 	l := v.Lanes()[0]
@@ -163,7 +163,7 @@ func TestWhatIsGivenUpWhileItIsLookedIntoReadsAsExpired(t *testing.T) {
 	if got := seen(t, v, "a"); !slices.Equal(got[:2], want) {
 		t.Error(got)
 	}
-	for p, err := range v.Verify("a") {
+	for p, err := range v.Verify() {
 		if err != nil || p.Damaged || p.Lost != 0 {
 			t.Errorf("%+v %v", p, err)
 		}
@@ -173,10 +173,10 @@ func TestWhatIsGivenUpWhileItIsLookedIntoReadsAsExpired(t *testing.T) {
 func TestVerifyTellsWhatIsDamagedAndWhatIsLeft(t *testing.T) {
 	first, second, third := segmentName("a", 1), segmentName("a", 2), segmentName("a", 3)
 	all := []Part{
-		{Segment: first, First: 1, Last: 3, Records: 3},
-		{Segment: second, First: 4, Last: 6, Records: 3},
-		{Segment: third, First: 7, Last: 9, Records: 3},
-		{First: 10, Last: 10, Records: 1},
+		{Lane: "a", Segment: first, First: 1, Last: 3, Records: 3},
+		{Lane: "a", Segment: second, First: 4, Last: 6, Records: 3},
+		{Lane: "a", Segment: third, First: 7, Last: 9, Records: 3},
+		{Lane: "a", First: 10, Last: 10, Records: 1},
 	}
 	change := func(i int, p Part) []Part {
 		parts := slices.Clone(all)
@@ -192,20 +192,25 @@ func TestVerifyTellsWhatIsDamagedAndWhatIsLeft(t *testing.T) {
 		"nothing": {func(*testing.T, string) {}, all, false, 0},
 		"record": {func(t *testing.T, dir string) {
 			spoil(t, filepath.Join(dir, segmentsDir, second), strings.Repeat("5", 20))
-		}, change(1, Part{Segment: second, First: 4, Last: 6, Damaged: true, Lost: 3}), false, 0},
+		}, change(1, Part{Lane: "a", Segment: second, First: 4, Last: 6, Damaged: true, Lost: 3}), false, 0},
 		"sealed": {func(t *testing.T, dir string) {
 			mustNil(t, os.Remove(filepath.Join(dir, segmentsDir, first, sealedName)))
-		}, change(0, Part{Segment: first, First: 1, Last: 3, Damaged: true, Records: 3}), false, 0},
+		}, change(0, Part{Lane: "a", Segment: first, First: 1, Last: 3, Damaged: true, Records: 3}), false, 0},
 		"segment lost": {func(t *testing.T, dir string) {
 			mustNil(t, os.RemoveAll(filepath.Join(dir, segmentsDir, first)))
-		}, change(0, Part{First: 1, Last: 3, Lost: 3}), false, 3},
+		}, change(0, Part{Lane: "a", First: 1, Last: 3, Lost: 3}), false, 3},
 		"head": {func(t *testing.T, dir string) {
 			blank(t, dir)
 		}, all[:3], true, 0},
 		"head and sealed": {func(t *testing.T, dir string) {
 			blank(t, dir)
 			mustNil(t, os.Remove(filepath.Join(dir, segmentsDir, second, sealedName)))
-		}, change(1, Part{Segment: second, First: 4, Last: 6, Damaged: true, Records: 3})[:3], true, 0},
+		}, change(1, Part{Lane: "a", Segment: second, First: 4, Last: 6, Damaged: true, Records: 3})[:3], true, 0},
+		"head and all of a segment": {func(t *testing.T, dir string) {
+			blank(t, dir)
+			mustNil(t, os.RemoveAll(filepath.Join(dir, segmentsDir, third)))
+			mustNil(t, os.Mkdir(filepath.Join(dir, segmentsDir, third), 0o700))
+		}, append(slices.Clone(all[:2]), Part{Lane: "a", Segment: third, Damaged: true}), true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := ten(t, small("a"))
@@ -216,7 +221,7 @@ func TestVerifyTellsWhatIsDamagedAndWhatIsLeft(t *testing.T) {
 				t.Errorf("headless %v, lanes %+v", v.Headless(), v.Lanes())
 			}
 			var got []Part
-			for p, err := range v.Verify("a") {
+			for p, err := range v.Verify() {
 				mustNil(t, err)
 				p.Bytes = 0
 				got = append(got, p)
@@ -266,7 +271,7 @@ func TestDeclaredGapsAreNoDamage(t *testing.T) {
 	if l := v.Lanes()[0]; l.Missing != 0 || l.Declared[Damaged] != 3 || l.Records != 8 {
 		t.Errorf("%+v", l)
 	}
-	for p, err := range v.Verify("a") {
+	for p, err := range v.Verify() {
 		if err != nil || p.Lost != 0 {
 			t.Errorf("%+v %v", p, err)
 		}
