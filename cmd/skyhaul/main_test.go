@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -43,7 +42,8 @@ func TestScripts(t *testing.T) {
 			"listens": listens,
 			"expand":  expand,
 			"spoil":   spoil,
-			"term":    term,
+			"store":   makeStore,
+			"term":    terminate,
 			"glob":    glob,
 			"until":   until,
 		},
@@ -63,8 +63,8 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// term has systemd's signal sent to what runs in the background.
-func term(ts *testscript.TestScript, _ bool, _ []string) {
+// terminate has systemd's signal sent to what runs in the background.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		if err := cmd.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
 			ts.Check(err)
@@ -121,23 +121,5 @@ func glob(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if (len(files) == 0) != neg {
 		ts.Fatalf("%s matches %q", args[0], files)
-	}
-}
-
-// spoil writes rubbish over a text wherever it stands in the files that match:
-// spoil buffer/*.sst LEVEL
-func spoil(ts *testscript.TestScript, _ bool, args []string) {
-	files, err := filepath.Glob(ts.MkAbs(args[0]))
-	ts.Check(err)
-	spoilt := 0
-	for _, name := range files {
-		b, err := os.ReadFile(name)
-		ts.Check(err)
-		spoilt += bytes.Count(b, []byte(args[1]))
-		b = bytes.ReplaceAll(b, []byte(args[1]), bytes.Repeat([]byte{'?'}, len(args[1])))
-		ts.Check(os.WriteFile(name, b, 0o600))
-	}
-	if spoilt == 0 {
-		ts.Fatalf("%q is nowhere in %s", args[1], files)
 	}
 }
