@@ -1,6 +1,10 @@
 package bufferstore
 
-import "slices"
+import (
+	"errors"
+	"maps"
+	"slices"
+)
 
 // segmentID names a segment.
 type segmentID struct {
@@ -11,38 +15,45 @@ type segmentID struct {
 // noteDamaged remembers, for Run, a segment that can't be read as it was written.
 func (s *Store) noteDamaged(id segmentID) {
 	s.mu.Lock()
+	known := s.damaged[id]
 	s.damaged[id] = true
 	s.mu.Unlock()
-	s.wake()
+	if !known {
+		s.wake()
+	}
 }
 
-// takeDamaged returns the segments that noteDamaged was told of.
-func (s *Store) takeDamaged() (all []segmentID) {
+// damages returns the segments that noteDamaged was told of.
+func (s *Store) damages() []segmentID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id := range s.damaged {
-		all = append(all, id)
-	}
-	clear(s.damaged)
-	return all
+	return slices.Collect(maps.Keys(s.damaged))
+}
+
+// mended forgets that a segment is damaged.
+func (s *Store) mended(id segmentID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.damaged, id)
 }
 
 // repair replaces segments that were found damaged by what is left of them, and
-// declares the rest lost.
-func (s *Store) repair() error {
+// declares the rest lost. What fails is tried again with the next round of Run,
+// and where the disk doesn't read, when somebody has tried to.
+func (s *Store) repair() (failure error) {
 	s.sealing.Lock()
 	defer s.sealing.Unlock()
-	for _, id := range s.takeDamaged() {
+	for _, id := range s.damages() {
 		now, err := repairSegment(s.segments(), s.engine, id.lane, id.number)
 		if err == nil {
 			err = s.locked(func() error { return s.replace(id, now) })
 		}
-		if err != nil {
-			s.noteDamaged(id)
-			return err
+		if err == nil || errors.Is(err, errUnreadable) {
+			s.mended(id)
 		}
+		failure = errors.Join(failure, err)
 	}
-	return nil
+	return failure
 }
 
 // replace makes durable that a segment is now what its repair has left, no chunks if nothing.

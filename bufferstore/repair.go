@@ -8,7 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
+
+// errUnreadable says that the disk doesn't give a segment's bytes back now. They
+// may be intact, so it stays as it is: readers find what they can.
+var errUnreadable = errors.New("unreadable for the moment")
 
 // repairSegment puts a fresh segment of what is intact in the place of a damaged one,
 // which goes to quarantine beside root. Without anything intact it returns a segment
@@ -36,9 +41,13 @@ func repair(root string, e engine, lane string, number uint64) (segment, error) 
 	if err := settleFresh(root, name); err != nil {
 		return segment{}, err
 	}
-	if o, err := openDir(dir, e, lane, number); err == nil { // the end of an earlier repair
+	o, err := openDir(dir, e, lane, number)
+	if err == nil { // the end of an earlier repair
 		g, err := o.segment(dir)
 		return g, errors.Join(err, o.close())
+	}
+	if errors.Is(err, syscall.EIO) {
+		return segment{}, fmt.Errorf("%w: %v", errUnreadable, err)
 	}
 	g, err := writeAs(root, name+freshSuffix, e, lane, number, intact(dir, lane, number))
 	if err != nil && !errors.Is(err, errEmpty) {
