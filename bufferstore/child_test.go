@@ -166,6 +166,8 @@ func (c *childStore) obey(cmd command) error {
 		return c.open(cmd)
 	case "write":
 		return c.write(cmd)
+	case "flood":
+		return c.flood(cmd)
 	case "read":
 		return c.read()
 	case "maintain":
@@ -240,6 +242,7 @@ func (c *childStore) read() error {
 			}
 			all = extend(all, holding{r.First, r.Last, r.Epoch, r.Lost})
 		}
+		c.told[c.Lane(ld.Name)] = end(all)
 		c.holds(ld, all)
 	}
 	say(said{What: "told"})
@@ -267,6 +270,22 @@ func (c *childStore) write(cmd command) error {
 		time.Sleep(cmd.Pause)
 	}
 	return nil
+}
+
+// flood appends as long as one Sync takes.
+func (c *childStore) flood(cmd command) error {
+	done := make(chan error)
+	go func() { done <- c.Sync(context.Background()) }()
+	for {
+		for _, ld := range childLoads {
+			c.append(ld, 1)
+		}
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(cmd.Pause):
+		}
+	}
 }
 
 func (c *childStore) append(ld load, count int) {

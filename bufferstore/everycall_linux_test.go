@@ -91,7 +91,7 @@ func (d *disk) failAndCut(c *child, f faultfs.Fault, nth, count int) bool {
 		must(d.t, c.ask(command{Do: "close"}))
 	}
 	if d.refused > refused {
-		d.faultf("a sound disk refuses a Sync")
+		d.faultf("a sound disk refuses a Sync: %s", d.refusal)
 	}
 	must(d.t, d.Cut(0))
 	return failed

@@ -49,6 +49,8 @@ func (d *disk) cutOnce(rng *rand.Rand, how command) {
 	c := startChild(d.t, d.ledger)
 	write := command{Do: "write", Seed: rng.Uint64()}
 	if rng.IntN(4) == 0 {
+		d.setFails(true) // what it says when the power has gone doesn't count
+		defer d.setFails(false)
 		how.Do, how.Dir = "open", d.dir
 		c.tell(how)
 		c.tell(write)
