@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"syscall"
 	"testing"
@@ -44,7 +43,6 @@ func TestScripts(t *testing.T) {
 			"spoil":   spoil,
 			"store":   makeStore,
 			"term":    terminate,
-			"glob":    glob,
 			"until":   until,
 		},
 	})
@@ -113,13 +111,4 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%q never came; at last:\n%s", args[0], out)
-}
-
-// glob checks that a pattern matches files, or none: ! glob store/copy-*
-func glob(ts *testscript.TestScript, neg bool, args []string) {
-	files, err := filepath.Glob(ts.MkAbs(args[0]))
-	ts.Check(err)
-	if (len(files) == 0) != neg {
-		ts.Fatalf("%s matches %q", args[0], files)
-	}
 }
