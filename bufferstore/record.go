@@ -66,6 +66,7 @@ type Span struct {
 type Codec interface {
 	// Seal appends the packed form of recs, which are consecutive, to dst.
 	Seal(dst []byte, recs []Record) ([]byte, error)
-	// Open unpacks a chunk; it stops early where yield returns false.
+	// Open unpacks a chunk; it stops early where yield returns false. Data is the
+	// codec's again once yield has returned.
 	Open(chunk []byte, yield func(Record) bool) error
 }

@@ -32,9 +32,9 @@ var columns = []string{
 func Canonical(name string, list []byte) (out []byte, points, numbered int, err error) {
 	var probs problems
 	rows := readTagList(&probs, name, list)
-	next := 1
+	next := int64(1)
 	for _, r := range rows {
-		next = max(next, r.integer("id", 0, 1, 1<<32-1)+1)
+		next = max(next, int64(r.pointID())+1)
 		for _, c := range columns {
 			r.has(c)
 		}
@@ -53,7 +53,7 @@ func Canonical(name string, list []byte) (out []byte, points, numbered int, err 
 	w.Write(used)
 	for _, r := range rows {
 		if !r.has("id") {
-			r.values["id"] = strconv.Itoa(next)
+			r.values["id"] = strconv.FormatInt(next, 10)
 			next++
 			numbered++
 		}

@@ -210,12 +210,18 @@ func (t *table) valid() *scan.Bounds {
 	return &b
 }
 
+// pointID returns the id of a point, zero where there is none.
+func (t *table) pointID() point.ID {
+	v, _ := t.number("id", true, 1, math.MaxUint32)
+	return point.ID(v)
+}
+
 // point reads one point. enabled is false for one that is switched off or
 // wrong; a wrong one has been reported.
 func (t *table) point(u *unit) (p scan.Point, group string, enabled bool) {
 	before := len(t.probs.errs)
 	p.Unit = u.id
-	p.ID = point.ID(t.integer("id", 0, 1, math.MaxUint32))
+	p.ID = t.pointID()
 	if !t.has("id") {
 		t.fail("id", "is missing: number the points of the site once and for ever (`skyhaul init --from LIST.csv` does it)")
 	}

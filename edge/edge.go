@@ -78,8 +78,8 @@ func New(o Options) (*Daemon, error) {
 	}
 	var key []byte
 	if file := o.Config.Buffer.KeyFile; file != "" {
-		if key, err = d.key("[buffer] key_file", file, "from `openssl rand -hex 32`, say"); err != nil {
-			return nil, ConfigError{err}
+		if key, err = BufferKey(file, o.Credentials); err != nil {
+			return nil, ConfigError{fmt.Errorf("[buffer] key_file: %w", err)}
 		}
 	}
 	d.store, err = OpenStore(o.Config, o.Dir, key, d.schemas, d.log)

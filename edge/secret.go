@@ -1,27 +1,11 @@
 package edge
 
 import (
-	"bytes"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 )
-
-// key reads a file that holds a key of 32 bytes in hexadecimal. where is its
-// place in the configuration, from says how such a file is made.
-func (d *Daemon) key(where, file, from string) ([]byte, error) {
-	text, err := d.secret(where, file)
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(string(bytes.TrimSpace(text)))
-	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("%s: %s is not a key: it holds 64 hexadecimal digits, %s", where, file, from)
-	}
-	return key, nil
-}
 
 // secret reads a file of at most 64 KiB that the configuration names.
 func (d *Daemon) secret(where, name string) ([]byte, error) {

@@ -3,6 +3,8 @@ package edge
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"net"
 
@@ -90,9 +92,15 @@ func (d *Daemon) sessionOptions(c *config.Uplink) (mqtt.Options, error) {
 }
 
 func (d *Daemon) hubKey(file string) (key batch.Key, err error) {
-	bits, err := d.key("uplink: hub_key_file", file, "from `skyhub key site`")
-	copy(key[:], bits)
-	return key, err
+	text, err := d.secret("uplink: hub_key_file", file)
+	if err != nil {
+		return key, err
+	}
+	bits, err := hex.DecodeString(string(bytes.TrimSpace(text)))
+	if err != nil || len(bits) != len(key) {
+		return key, fmt.Errorf("uplink: hub_key_file: %s is not a key: it holds 64 hexadecimal digits, from `skyhub key site`", file)
+	}
+	return batch.Key(bits), nil
 }
 
 // dialer counts every byte below TLS, as the operator of the link does.
