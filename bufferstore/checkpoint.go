@@ -54,10 +54,8 @@ func decodeCheckpoint(b []byte) (age time.Duration, all map[string]*found, ok bo
 	for range d.length(41) {
 		name, f := d.text(), newFound()
 		f.state.first, f.state.end, f.state.next = d.seq(), d.seq(), d.u64()
-		f.spans = d.spans()
-		for range d.length(17) {
-			f.state.gaps = append(f.state.gaps, d.gap())
-		}
+		f.spans = d.spans(f.state.end)
+		f.state.gaps = d.gaps(f.state.end)
 		f.cursors = d.cursors()
 		for range d.length(44) {
 			f.state.segments = append(f.state.segments, d.segment())
@@ -76,9 +74,24 @@ func appendSpans(b []byte, spans []span) []byte {
 	return b
 }
 
-func (f *fields) spans() (all []span) {
+// spans reads those of a lane, which are in order. The last may be without a number yet.
+func (f *fields) spans(end Seq) (all []span) {
+	var before Seq
 	for range f.length(24) {
-		all = append(all, span{f.epoch(), f.epoch(), f.seq()})
+		sp := span{f.epoch(), f.epoch(), f.seq()}
+		f.short = f.short || sp.first < before || sp.first > end+1
+		all, before = append(all, sp), sp.first
+	}
+	return all
+}
+
+// gaps reads those of a lane, which are in order and apart.
+func (f *fields) gaps(end Seq) (all []gap) {
+	var before Seq
+	for range f.length(17) {
+		g := f.gap()
+		f.short = f.short || g.first <= before || g.last > end
+		all, before = append(all, g), g.last
 	}
 	return all
 }

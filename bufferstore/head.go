@@ -72,6 +72,9 @@ func openHead(dir string, size int64, flag int) (*head, []frame, error) {
 	slices.SortStableFunc(h.files, func(a, b *headFile) int { return cmp.Compare(a.generation, b.generation) })
 	if n := len(h.files); n > 0 {
 		h.latest = h.files[n-1].generation
+		if n > 1 && h.files[n-2].generation == h.latest { // a copy: neither is filled further
+			h.files[n-1].failed = true
+		}
 	}
 	return h, all, nil
 }

@@ -77,6 +77,44 @@ func TestLostSegmentCostsTheSameAtEveryReading(t *testing.T) {
 	}
 }
 
+// A record that was written once more is lost there, but not where it was before:
+// the older file of the head is needed for it, until it is sealed behind newer ones.
+func TestRecordThatFallsBackToAnOlderFileIsSealed(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, small("a", "quiet"), segmentEngine)
+	new(card).attach(s)
+	quiet := s.Lane("quiet")
+	quiet.Append([]byte("1"), []byte("2"), []byte("3"))
+	for s.head.latest < 2 || len(s.ripe()[quiet]) > 0 {
+		s.Lane("a").Append([]byte(strings.Repeat("x", 10000)))
+		mustSync(t, s)
+		s.maintain()
+	}
+	last := s.head.last().name
+	mustClose(t, s)
+	rewrite(func(b []byte) []byte {
+		for fr := range frames(b) {
+			if fr.kind == kindRecord && fr.tag.generation() == 2 && strings.HasSuffix(string(fr.body), "2") {
+				b[fr.end-1] ^= 1
+			}
+		}
+		return b
+	})(t, filepath.Join(dir, last))
+
+	s = mustOpen(t, dir, small("a", "quiet"), segmentEngine)
+	new(card).attach(s)
+	quiet = s.Lane("quiet")
+	if k := quiet.current().head; len(k) != 3 || k[0].generation != 2 || k[1].generation != 1 || k[2].generation != 2 {
+		t.Fatalf("the head has %+v", k)
+	}
+	for range 30 {
+		s.Lane("a").Append([]byte(strings.Repeat("x", 10000)))
+		mustSync(t, s)
+	}
+	wantContents(t, quiet, "1 1", "2 2", "3 3")
+	mustClose(t, s)
+}
+
 func noErr(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

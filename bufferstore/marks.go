@@ -50,7 +50,7 @@ func decodeMarks(b []byte) (n uint64, all map[string]*found, ok bool) {
 	for range d.length(25) {
 		name, f := d.text(), newFound()
 		f.state.first, f.state.end = d.seq(), d.seq()
-		f.spans, f.cursors = d.spans(), d.cursors()
+		f.spans, f.cursors = d.spans(f.state.end), d.cursors()
 		all[name] = f
 	}
 	return n, all, d.whole()

@@ -276,6 +276,13 @@ func matrix(t *testing.T, r *relic, places uint64) {
 		noErr(t, os.Rename(filepath.Join(dir, "head-1"), filepath.Join(dir, "head-0")))
 		noErr(t, os.Rename(filepath.Join(dir, "tmp"), filepath.Join(dir, "head-1")))
 	})
+	for i, from := range headNames[:headFiles] {
+		r.try(t, from+" copied over the other", toll{"head", "a copy of the other"}, tolls, func(t *testing.T, dir string) {
+			b, err := os.ReadFile(filepath.Join(dir, from))
+			noErr(t, err)
+			noErr(t, os.WriteFile(filepath.Join(dir, headNames[1-i]), b, 0o600))
+		})
+	}
 	for _, name := range append([]string{"."}, names(t, filepath.Join(r.dir, segmentsDir))...) {
 		kind, folder := "segment", filepath.Join(segmentsDir, name)
 		if name == "." {
@@ -336,7 +343,7 @@ func (r *relic) try(t *testing.T, what string, k toll, tolls map[toll][]int, dam
 	tolls[k] = append(tolls[k], lost)
 
 	added := map[string]Seq{}
-	for range 5 {
+	for range 6 {
 		for _, l := range s.lanes[:s.named] {
 			added[l.name] = l.Append([]byte(strings.Repeat("n", 9000)))
 		}

@@ -66,7 +66,8 @@ func costs(recs []kept) (sum int64) {
 	return sum
 }
 
-// ripe returns the records in full head files.
+// ripe returns the records in full head files, and those between them that were
+// written once more.
 func (s *Store) ripe() map[*Lane][]kept {
 	s.writer.Lock()
 	defer s.writer.Unlock()
@@ -77,9 +78,9 @@ func (s *Store) ripe() map[*Lane][]kept {
 	}
 	for _, l := range s.lanes {
 		head := l.current().head
-		n := 0
-		for n < len(head) && head[n].generation < last.generation {
-			n++
+		n := len(head)
+		for n > 0 && head[n-1].generation == last.generation {
+			n--
 		}
 		old[l] = head[:n]
 	}
