@@ -43,7 +43,7 @@ func open(dir string, o Options, e engine) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	s := &Store{
@@ -59,6 +59,27 @@ func open(dir string, o Options, e engine) (*Store, error) {
 	}
 	s.beginEpoch()
 	return s, s.measure()
+}
+
+// makeDir makes dir and what it lies in, if need be, durable: what is synced in a
+// directory is lost where the directory itself is.
+func makeDir(dir string) error {
+	var missing []string
+	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if all, err := os.ReadDir(at); len(all) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		missing = append(missing, at) // or empty, perhaps by a process that ended before it was synced
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, at := range missing {
+		if err := syncDir(filepath.Dir(at)); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 // keys derives the keys of the head's frames and of chunks.
