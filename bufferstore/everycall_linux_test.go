@@ -83,7 +83,7 @@ func (d *disk) failAndCut(c *child, f faultfs.Fault, nth, count int) bool {
 	must(d.t, d.Cut(int64(nth)))
 	_ = c.ask(command{Do: "close"}) // to a disk that is gone
 	d.Heal()
-	must(d.t, d.Mount(d.dir))
+	must(d.t, d.Mount(d.mount))
 	if d.open(c, how) {
 		must(d.t, c.ask(command{Do: "read"}))
 		must(d.t, c.ask(command{Do: "write", Steps: 2, Seed: 2}))

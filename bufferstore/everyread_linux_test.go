@@ -29,8 +29,8 @@ func TestEveryReadFails(t *testing.T) {
 		for round := range 6 {
 			count, opened := []int{1, 5, 0}[round%3], round >= 3
 			for nth, failed := 1, true; failed; nth += *everyCall {
-				w := &disk{d.Image(0), d.ledger, t, t.TempDir()}
-				must(t, w.Mount(w.dir))
+				w := onDisk(t, d.Image(0), d.ledger)
+				must(t, w.Mount(w.mount))
 				before := len(w.faults)
 				failed = w.failToRead(c, how, nth, count, opened)
 				if len(w.faults) > before {

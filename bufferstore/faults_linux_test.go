@@ -4,6 +4,7 @@ package bufferstore
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,15 +15,16 @@ import (
 type disk struct {
 	*faultfs.Volume
 	*ledger
-	t   *testing.T
-	dir string
+	t     *testing.T
+	mount string
+	dir   string // of the store, in the volume
 }
 
 // newDisk mounts a volume. It skips the test where that can't be done.
 func newDisk(t *testing.T, o faultfs.Options) *disk {
 	t.Helper()
-	d := &disk{faultfs.New(o), newLedger(), t, t.TempDir()}
-	if err := d.Mount(d.dir); err != nil {
+	d := onDisk(t, faultfs.New(o), newLedger())
+	if err := d.Mount(d.mount); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
@@ -33,6 +35,17 @@ func newDisk(t *testing.T, o faultfs.Options) *disk {
 			t.Error(err)
 		}
 	})
+	return d
+}
+
+// onDisk returns a disk whose volume isn't mounted. Where the mount has gone, there
+// is a file in the place of the store's directory: a child that lives on for a
+// moment must not go on beneath.
+func onDisk(t *testing.T, v *faultfs.Volume, b *ledger) *disk {
+	t.Helper()
+	d := &disk{v, b, t, t.TempDir(), ""}
+	d.dir = filepath.Join(d.mount, "store")
+	must(t, os.WriteFile(d.dir, nil, 0o600))
 	return d
 }
 
@@ -56,7 +69,7 @@ func (d *disk) cut(c *child, seed int64) {
 	d.t.Helper()
 	must(d.t, d.Cut(seed))
 	c.kill(d.ledger)
-	must(d.t, d.Mount(d.dir))
+	must(d.t, d.Mount(d.mount))
 }
 
 // setFails says whether what can't be read may be read later.

@@ -72,7 +72,7 @@ func (d *disk) shortages(count int, rng *rand.Rand, how command, begin, over fun
 			c.kill(d.ledger)
 			if rng.IntN(2) == 0 {
 				must(d.t, d.Cut(rng.Int64()))
-				must(d.t, d.Mount(d.dir))
+				must(d.t, d.Mount(d.mount))
 			}
 			if c = startChild(d.t, d.ledger); !d.open(c, how) {
 				return
@@ -98,7 +98,7 @@ func (d *disk) goesOn(c *child, rng *rand.Rand) {
 	must(d.t, c.ask(command{Do: "maintain"}))
 	must(d.t, c.ask(command{Do: "write", Seed: rng.Uint64(), Steps: 2}))
 	refused, segments := d.refused, d.segments()
-	must(d.t, c.ask(command{Do: "write", Seed: rng.Uint64(), Steps: 10}))
+	must(d.t, c.ask(command{Do: "write", Seed: rng.Uint64(), Steps: 25, NoAcks: true}))
 	must(d.t, c.ask(command{Do: "maintain"}))
 	must(d.t, c.ask(command{Do: "read"}))
 	if d.refused > refused {
