@@ -265,10 +265,9 @@ func FuzzOpen(f *testing.F) {
 		noErr(t, os.WriteFile(filepath.Join(dir, "marks-0"), body, 0o600))
 		s := mustOpen(t, dir, small("a", "z"), plainEngine{})
 		new(card).attach(s)
-		was := map[string]Seq{}
 		for _, l := range s.lanes {
 			(&found{*l.state, l.spans, nil}).sound(t)
-			was[l.name] = tail(t, l)
+			tail(t, l)
 		}
 		l := s.Lane("a")
 		end := l.Durable()
@@ -276,11 +275,14 @@ func FuzzOpen(f *testing.F) {
 			l.Append([]byte("new"))
 		}
 		mustSync(t, s)
-		s.maintain()
+		s.maintain() // which may give up what a cursor that is made up doesn't hold
+		was := map[string]Seq{}
+		for _, l := range s.lanes {
+			was[l.name] = tail(t, l)
+		}
 		mustClose(t, s)
 
 		s = mustOpen(t, dir, small("a", "z"), plainEngine{})
-		was["a"] += 3
 		got := map[string]Seq{}
 		for _, l := range s.lanes {
 			got[l.name] = tail(t, l)
