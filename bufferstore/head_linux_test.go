@@ -1,6 +1,7 @@
 package bufferstore
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,4 +37,44 @@ func TestHeadDoesWithoutANameThatCantBeUsed(t *testing.T) {
 			mustClose(t, s)
 		}
 	}
+}
+
+// A store on a file system that is mounted read-only is read, and written again
+// once that takes writes.
+func TestReadOnlyFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, small("a"), segmentEngine)
+	work(t, s, "a")
+	mustClose(t, s)
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("bind mount: %v", err)
+		}
+		t.Skipf("bind mount: %v", err)
+	}
+	t.Cleanup(func() { noErr(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	noErr(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	v, err := OpenView(dir, Options{})
+	noErr(t, err)
+	wantWhole(t, v.s.find("a"), 100)
+
+	s = mustOpen(t, dir, small("a"), segmentEngine)
+	l := s.Lane("a")
+	wantWhole(t, l, 100)
+	l.Append(bulk.record(s.Epoch(), 101))
+	for range 3 {
+		if err := s.Sync(t.Context()); !errors.Is(err, unix.EROFS) {
+			t.Errorf("sync: %v", err)
+		}
+		s.maintain()
+	}
+	wantWhole(t, l, 100)
+	noErr(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT, ""))
+	mustSync(t, s)
+	wantWhole(t, l, 101)
+	work(t, s, "a")
+	mustClose(t, s)
+	s = mustOpen(t, dir, small("a"), segmentEngine)
+	wantWhole(t, s.Lane("a"), 201)
+	mustClose(t, s)
 }

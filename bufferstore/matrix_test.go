@@ -333,6 +333,7 @@ func (r *relic) try(t *testing.T, what string, k toll, tolls map[toll][]int, dam
 	dir := copyDir(t, r.dir)
 	damage(t, dir)
 	left := r.left(t, dir)
+	seen := r.view(t, what, dir)
 	s, err := open(dir, r.o, r.e)
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
@@ -341,6 +342,11 @@ func (r *relic) try(t *testing.T, what string, k toll, tolls map[toll][]int, dam
 	new(card).attach(s)
 	first, lost := r.check(t, what, s, left, strings.HasPrefix(k.kind, "head"))
 	tolls[k] = append(tolls[k], lost)
+	for name, want := range first {
+		if !slices.Equal(want, seen[name]) {
+			t.Errorf("%s: a view of %s shows %d numbers, or others than the %d that are there", what, name, len(seen[name]), len(want))
+		}
+	}
 
 	added := map[string]Seq{}
 	for range 6 {
@@ -362,6 +368,25 @@ func (r *relic) try(t *testing.T, what string, k toll, tolls map[toll][]int, dam
 	r.again(t, what+", after the next opening", s, first, added)
 	mustClose(t, s)
 	noErr(t, os.RemoveAll(dir))
+}
+
+// view looks into a damaged store and changes nothing.
+func (r *relic) view(t *testing.T, what, dir string) map[string][]held {
+	t.Helper()
+	before := stampsOf(t, dir)
+	v, err := OpenView(dir, r.o)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return nil
+	}
+	seen := map[string][]held{}
+	for _, l := range v.s.lanes {
+		seen[l.name] = holdings(t, l)
+	}
+	if !maps.Equal(before, stampsOf(t, dir)) {
+		t.Errorf("%s: a view has changed the store", what)
+	}
+	return seen
 }
 
 // check reads a damaged store. It returns what it holds and how many records are gone.
