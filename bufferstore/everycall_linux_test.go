@@ -9,7 +9,7 @@ import (
 	"skyhaul/bufferstore/faultfs"
 )
 
-var everyCall = flag.Int("everycall", 16, "TestEveryCallFails lets one of so many calls fail; 1 is every call")
+var everyCall = flag.Int("everycall", 60, "TestEveryCallFails and TestEveryReadFails let one of so many calls fail; 1 is every call")
 
 // changesOfDirs are the calls that change more than the content of a file.
 const changesOfDirs = faultfs.SyncDir | faultfs.Create | faultfs.Remove | faultfs.Rename | faultfs.Resize
@@ -67,17 +67,17 @@ func (d *disk) failAndCut(c *child, f faultfs.Fault, nth, count int) bool {
 			d.Fail(f)
 		}
 	}
-	reads := f.Ops&faultfs.Open != 0 // without which nothing can be opened
-	if !reads {
+	late := f.Ops&(faultfs.Open|faultfs.Create) != 0 // without which there is no store
+	if !late {
 		plan()
 	}
 	if !d.open(c, how) {
 		return true
 	}
-	if reads {
+	if late {
 		plan()
 	}
-	must(d.t, c.ask(command{Do: "write", Steps: 20, Seed: 1}))
+	must(d.t, c.ask(command{Do: "write", Steps: 14, Seed: 1}))
 	refused := d.refused
 	failed := d.Stats().Failed > 0
 	must(d.t, d.Cut(int64(nth)))

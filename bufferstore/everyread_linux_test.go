@@ -22,7 +22,7 @@ func TestEveryReadFails(t *testing.T) {
 		if !d.open(c, how) {
 			t.FailNow()
 		}
-		must(t, c.ask(command{Do: "write", Steps: 20, NoAcks: true}))
+		must(t, c.ask(command{Do: "write", Steps: 12, NoAcks: true}))
 		must(t, c.ask(command{Do: "read"}))
 		must(t, c.ask(command{Do: "close"}))
 		must(t, d.Unmount())

@@ -10,7 +10,7 @@ import (
 	"skyhaul/bufferstore/faultfs"
 )
 
-var cuts = flag.Int("cuts", 24, "how often TestPowerCut cuts the power")
+var cuts = flag.Int("cuts", 12, "how often TestPowerCut cuts the power")
 
 // cutsOfVolume is how many cuts one volume goes through.
 const cutsOfVolume = 50

@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	fulls     = flag.Int("fulls", 16, "how often TestDiskFull fills the disk")
-	readOnlys = flag.Int("readonlys", 6, "how often TestReadOnly forbids to write to the disk")
+	fulls     = flag.Int("fulls", 4, "how often TestDiskFull fills the disk")
+	readOnlys = flag.Int("readonlys", 2, "how often TestReadOnly forbids to write to the disk")
 )
 
 // shortDisk is the size of a disk that becomes full, with room for the ballast.
@@ -98,7 +98,7 @@ func (d *disk) goesOn(c *child, rng *rand.Rand) {
 	must(d.t, c.ask(command{Do: "maintain"}))
 	must(d.t, c.ask(command{Do: "write", Seed: rng.Uint64(), Steps: 2}))
 	refused, segments := d.refused, d.segments()
-	must(d.t, c.ask(command{Do: "write", Seed: rng.Uint64(), Steps: 25, NoAcks: true}))
+	must(d.t, c.ask(command{Do: "write", Seed: rng.Uint64(), Steps: 18, NoAcks: true}))
 	must(d.t, c.ask(command{Do: "maintain"}))
 	must(d.t, c.ask(command{Do: "read"}))
 	if d.refused > refused {
