@@ -276,6 +276,13 @@ func matrix(t *testing.T, r *relic, places uint64) {
 		noErr(t, os.Rename(filepath.Join(dir, "head-1"), filepath.Join(dir, "head-0")))
 		noErr(t, os.Rename(filepath.Join(dir, "tmp"), filepath.Join(dir, "head-1")))
 	})
+	r.try(t, "no head and no lists", toll{"head, both, and all lists", "deleted"}, tolls, func(t *testing.T, dir string) {
+		for _, file := range all {
+			if strings.HasPrefix(file, "head-") || filepath.Base(file) == sealedName {
+				noErr(t, os.Remove(filepath.Join(dir, file)))
+			}
+		}
+	})
 	for i, from := range headNames[:headFiles] {
 		r.try(t, from+" copied over the other", toll{"head", "a copy of the other"}, tolls, func(t *testing.T, dir string) {
 			b, err := os.ReadFile(filepath.Join(dir, from))
@@ -448,6 +455,9 @@ func (r *relic) again(t *testing.T, what string, s *Store, first map[string][]he
 				t.Errorf("%s: %s %d: %v, was %v", what, name, i+1, now, was)
 				return
 			}
+		}
+		if len(s.damaged) > 0 {
+			t.Errorf("%s: still damaged: %v", what, s.damaged)
 		}
 		if Seq(len(got)) != max(added[name], Seq(len(want))) {
 			t.Errorf("%s: lane %s ends at %d, not %d", what, name, len(got), added[name])
