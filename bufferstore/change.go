@@ -2,7 +2,9 @@ package bufferstore
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -25,6 +27,7 @@ type change struct {
 	refused  error             // why records were not added
 	measured bool              // the quota
 	sealing  bool              // room in the head that is kept for it may be used
+	cuts     int
 }
 
 func (s *Store) begin() *change {
@@ -67,7 +70,7 @@ func (t *change) record(l *Lane, k kept) {
 // lose declares numbers lost.
 func (t *change) lose(l *Lane, g gap) {
 	st := t.lane(l)
-	st.gaps = declare(st.gaps, g.first, g.last, g.why)
+	st.gaps = t.trim(l, declare(st.gaps, g.first, g.last, g.why))
 	t.event(kindGap, l.name, func(b []byte) []byte { return appendGapBody(b, g) })
 }
 
@@ -77,13 +80,30 @@ func (t *change) cut(l *Lane, upTo, acked Seq, why Reason) {
 	if upTo < st.first {
 		return
 	}
-	if from := max(st.first, acked+1); from <= upTo {
-		t.lose(l, gap{from, upTo, why})
+	from := max(st.first, acked+1)
+	if from <= upTo {
+		st.gaps = t.trim(l, declare(st.gaps, from, upTo, why))
 	}
 	for _, g := range st.cut(upTo) {
 		t.dropped = append(t.dropped, segmentID{l.name, g.number})
 	}
-	t.event(kindCut, l.name, func(b []byte) []byte { return appendU64(b, uint64(st.first)) })
+	t.cuts++
+	t.event(kindCut, l.name, func(b []byte) []byte {
+		return append(appendU64(b, uint64(st.first), uint64(from)), byte(why))
+	})
+}
+
+// trim forgets the oldest gaps that all cursors have passed, beyond maxGaps.
+func (t *change) trim(l *Lane, gaps []gap) []gap {
+	if len(gaps) <= maxGaps {
+		return gaps
+	}
+	st := t.lane(l)
+	_, acked := t.held(l)
+	for len(gaps) > maxGaps && gaps[0].last < st.first && (gaps[0].last <= acked || len(l.cursors) == 0) {
+		gaps = gaps[1:]
+	}
+	return gaps
 }
 
 // commit makes the change durable and publishes it. It writes nothing where
@@ -91,6 +111,7 @@ func (t *change) cut(l *Lane, upTo, acked Seq, why Reason) {
 func (t *change) commit() error {
 	t.moveCursors()
 	if len(t.events) == 0 {
+		t.s.garbage = append(t.s.garbage, t.dropped...)
 		return nil
 	}
 	if err := t.write(); err != nil {
@@ -109,6 +130,11 @@ func (t *change) commit() error {
 // full or has failed, behind a checkpoint to the next one.
 func (t *change) write() error {
 	s := t.s
+	if !s.opened {
+		if err := s.settleDisk(); err != nil {
+			return err
+		}
+	}
 	events := append([]event{ageEvent(t.age)}, pack(t.events)...)
 	if !s.opened {
 		events = slices.Insert(events, 1, s.checkpoint(t.age))
@@ -117,6 +143,7 @@ func (t *change) write() error {
 	if s.head.fits(t.cost(events)) {
 		if failure = s.head.commit(events); failure == nil {
 			t.stamp(false)
+			s.head.raw += commitCost(t.events)
 			return nil
 		}
 	}
@@ -134,8 +161,18 @@ func (t *change) write() error {
 		return errors.Join(failure, err)
 	}
 	t.stamp(again)
+	s.head.raw = commitCost(t.events)
 	s.wake()
 	return nil
+}
+
+// settleDisk makes durable, before the first commit of an opening, what was found.
+func (s *Store) settleDisk() error {
+	_ = syncDir(filepath.Dir(s.dir)) // which may be nobody's to open
+	if err := syncDir(s.segments()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.head.settle()
 }
 
 func commitCost(events []event) (n int64) {
@@ -190,7 +227,7 @@ func (s *Store) checkpoint(age time.Duration) event {
 	return event{kindCheckpoint, appendCheckpoint(nil, age, s.known())}
 }
 
-// known returns what is durable, with the gaps that somebody may ask for.
+// known returns what is durable.
 func (s *Store) known() map[string]*found {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,11 +238,6 @@ func (s *Store) known() map[string]*found {
 			if c.saved != unsaved {
 				f.cursors[name] = c.saved
 			}
-		}
-		_, acked := l.held(l.state, s.age())
-		for gaps := f.state.gaps; len(gaps) > maxGaps && gaps[0].last < f.state.first && gaps[0].last <= acked; {
-			gaps = gaps[1:]
-			f.state.gaps = gaps
 		}
 		all[l.name] = f
 	}
@@ -282,9 +314,6 @@ func (l *Lane) land(st *state) {
 		n++
 	}
 	l.pending = slices.Delete(l.pending, 0, n)
-	if len(l.pending) > 0 {
-		l.pending[0].first = st.end + 1 // a gap may be durable in part
-	}
 	l.flying = max(0, l.flying-n)
 	l.drops = slices.DeleteFunc(l.drops, func(d drop) bool { return d.upTo < st.first })
 }

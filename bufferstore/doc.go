@@ -44,6 +44,7 @@
 //	    sealed           what the segment holds, and the CRC32C of each of its files
 //	ballast            takes space, for a segment when another program has taken the rest
 //	quarantine/        damaged segments after their repair, stores of a newer version
+//	lock               on Windows only
 //
 // The directory itself is locked with flock(2) while a store has it open.
 //
@@ -109,6 +110,9 @@
 //	giving up              numbers below the first kept one: the segment is removed
 //	a repair               see repairSegment
 //
+// A kill may leave in the page cache what isn't on the medium. So the first commit
+// of an opening syncs all that it found before it relies on it.
+//
 // # Failed writes
 //
 // After a failed write or fdatasync the kernel may have dropped what it could not
@@ -143,7 +147,8 @@
 // # Limits
 //
 // A record is at most [MaxRecord] long. Lanes share one file system and one quota.
-// Memory holds what the head holds, 8 MiB at most by default, and one chunk for each reader.
+// Memory holds what the head holds, and one chunk for each reader: 8 MiB and two by
+// default, twice that where records pack very well.
 // A damaged page of a packed commit costs up to 64 KiB of records, one of a chunk the chunk.
 //
 // # Assumptions

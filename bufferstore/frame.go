@@ -12,13 +12,10 @@ const (
 	headMagic   = "SKH"
 	headVersion = 1
 	frameHeader = 17
-	// maxFrame bounds what is read: a record of MaxRecord, or the checkpoint of a
-	// store with a hundred thousand segments.
-	maxFrame = 8 << 20
 )
 
 // kind says what a frame of the head holds. Numbers are big endian, lane and
-// name are one byte of length and the text.
+// name are a length, uvarint, and the text.
 type kind byte
 
 // The kinds of frames.
@@ -39,8 +36,8 @@ const (
 	// kindGap declares numbers lost:
 	//	lane | first u64 | last u64 | reason u8
 	kindGap kind = 'G'
-	// kindCut says what is the oldest number kept:
-	//	lane | first u64
+	// kindCut says what is the oldest number kept, and which below it are lost:
+	//	lane | first u64 | lost from u64, not below first if none | reason u8
 	kindCut kind = 'X'
 	// kindCursor:
 	//	lane | name | sent u64 | acked u64 | max age u64, ns | max bytes u64
@@ -111,7 +108,7 @@ func parseFrame(b []byte) (t tag, k kind, body []byte, ok bool) {
 		return tag{}, 0, nil, false
 	}
 	n := int64(binary.BigEndian.Uint32(b[4:]))
-	if n > min(maxFrame, int64(len(b)-frameHeader)) {
+	if n > int64(len(b)-frameHeader) {
 		return tag{}, 0, nil, false
 	}
 	end := frameHeader + int(n)
@@ -189,7 +186,14 @@ func (f *fields) seq() Seq {
 	return Seq(n)
 }
 
-func (f *fields) text() string { return string(f.bytes(int(f.u8()))) }
+func (f *fields) text() string {
+	size, n := binary.Uvarint(f.b)
+	if f.short = f.short || n <= 0 || size > uint64(len(f.b)-n); f.short {
+		return ""
+	}
+	f.b = f.b[n:]
+	return string(f.bytes(int(size)))
+}
 
 func (f *fields) epoch() Epoch { return Epoch(f.bytes(8)) }
 
@@ -205,7 +209,9 @@ func (f *fields) length(size int) int {
 // whole reports whether all was read and nothing is left.
 func (f *fields) whole() bool { return !f.short && len(f.b) == 0 }
 
-func appendText(b []byte, s string) []byte { return append(append(b, byte(len(s))), s...) }
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
 
 func appendU64(b []byte, v ...uint64) []byte {
 	for _, n := range v {

@@ -21,6 +21,7 @@ type head struct {
 	key    cipher.AEAD
 	files  []*headFile // by generation, the one being filled last
 	latest uint32      // generation
+	raw    int64       // bytes of the records in the file being filled, packed or not
 
 	datasync func(*os.File) error
 }
@@ -76,6 +77,12 @@ func openHead(dir string, size int64, flag int) (*head, []frame, error) {
 			h.files[n-1].failed = true
 		}
 	}
+	if slices.ContainsFunc(h.files, func(f *headFile) bool { return f.failed }) {
+		h.latest += uint32(len(headNames)) // of which each may hold one that can't be seen
+		if last := h.last(); last != nil {
+			last.failed = true
+		}
+	}
 	return h, all, nil
 }
 
@@ -89,7 +96,8 @@ func (hf *headFile) read() (all []frame, err error) {
 	b := make([]byte, min(info.Size(), maxHead))
 	hf.size = int64(len(b)) &^ (pageBytes - 1)
 	if _, err := hf.f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		readPages(hf.f, b)
+		readAround(hf.f, b, 0)
+		hf.failed = true // what can't be read today may be there tomorrow
 	}
 	for fr := range frames(b) {
 		all = append(all, fr)
@@ -100,26 +108,17 @@ func (hf *headFile) read() (all []frame, err error) {
 	return all, nil
 }
 
-// readPages reads page by page, past those that can't be read.
-func readPages(f io.ReaderAt, b []byte) {
-	for at := 0; at < len(b); at += pageBytes {
-		page := b[at:min(at+pageBytes, len(b))]
-		if _, err := f.ReadAt(page, int64(at)); err != nil {
-			clear(page)
-		}
-	}
-}
-
 // maxHead bounds what is read of a head file.
 const maxHead = 256 << 20
 
 // pages rounds n up to whole pages.
 func pages(n int64) int64 { return (n + pageBytes - 1) &^ (pageBytes - 1) }
 
-// fits reports whether a commit of n bytes goes into the file being filled.
+// fits reports whether a commit of n bytes goes into the file being filled. One
+// that had its first commit refused has taken that generation with it.
 func (h *head) fits(n int64) bool {
 	f := h.last()
-	return f != nil && !f.failed && f.used+pages(n) <= f.size
+	return f != nil && !f.failed && f.generation == h.latest && f.used+pages(n) <= f.size && h.raw <= 2*h.size
 }
 
 // last returns the file being filled, nil if there is none. A file without a
@@ -175,11 +174,30 @@ func (h *head) commit(events []event) error {
 	return err
 }
 
+// settle makes durable what an earlier process may have left in the page cache
+// only: it was killed between its write and its sync. A file for which that
+// fails takes nothing more.
+func (h *head) settle() error {
+	for _, f := range h.files {
+		if err := h.datasync(f.f); err != nil {
+			f.failed = true
+			if last := h.last(); last != nil && f.generation > 0 {
+				last.failed = true // all is written again
+			}
+		}
+	}
+	return syncDir(h.dir)
+}
+
 // turn begins a new generation in a file that isn't needed, big enough for a
 // commit of n bytes. needed is the oldest generation that is. A spare file is
 // used after a failure, and where the caller allows it.
 func (h *head) turn(needed uint32, n int64, spare bool) error {
-	f, err := h.next(needed, max(h.size, pages(n)), spare)
+	size := h.size
+	for size < pages(n)+h.size/2 { // a checkpoint may be as long as a file
+		size *= 2
+	}
+	f, err := h.next(needed, size, spare)
 	if err != nil {
 		return err
 	}
@@ -189,6 +207,7 @@ func (h *head) turn(needed uint32, n int64, spare bool) error {
 		}
 	}
 	h.latest++
+	h.raw = 0
 	f.generation, f.used = h.latest, 0
 	h.files = append(h.files, f)
 	return nil
@@ -228,13 +247,13 @@ func (h *head) named(name string) *headFile {
 	return nil
 }
 
-// take takes a file out of files, or makes it. One that has another size, or has
-// failed, is made anew: nobody knows what a card does later with a page that it
-// has refused.
+// take takes a file out of files, or makes it. One that is too short or much too
+// long, or has failed, is made anew: nobody knows what a card does later with a
+// page that it has refused.
 func (h *head) take(name string, size int64) (*headFile, error) {
 	f := h.named(name)
 	h.files = slices.DeleteFunc(h.files, func(other *headFile) bool { return other == f })
-	if f != nil && f.size == size && !f.failed {
+	if f != nil && f.size >= size && f.size <= 4*size && !f.failed {
 		return f, nil
 	}
 	if f != nil {

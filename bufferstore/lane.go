@@ -134,8 +134,11 @@ func (l *Lane) current() *state {
 }
 
 // Drop gives up all records up to upTo, with the next Sync: they become a gap
-// for that reason.
+// for that reason, or Evicted where it is none.
 func (l *Lane) Drop(upTo Seq, why Reason) {
+	if why == Kept || !why.Valid() {
+		why = Evicted
+	}
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if upTo = min(upTo, l.last); upTo >= l.state.first {

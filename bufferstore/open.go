@@ -1,6 +1,7 @@
 package bufferstore
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -24,9 +25,8 @@ const (
 var ErrKey = errors.New("the buffer is encrypted under another key, or no key was given")
 
 // Open opens the store in dir, which it creates if need be, under a new epoch.
-// It reads the head and the names of the segments, writes nothing and needs no
-// space: a full, failing or read-only file system makes the first Sync fail, not
-// Open. What is damaged costs the records that it held. Content of a newer
+// It reads the head and the names of the segments and needs no space: a full,
+// failing or read-only file system makes the first Sync fail, not Open. What is damaged costs the records that it held. Content of a newer
 // version is set aside in dir/quarantine and a fresh store begun. Open fails if
 // dir can't be made or read, if another process has the store open, or with
 // [ErrKey].
@@ -55,10 +55,17 @@ func open(dir string, o Options, e engine) (*Store, error) {
 		return nil, err
 	}
 	if err := s.recover(); err != nil {
+		if s.head != nil {
+			err = errors.Join(err, s.head.close())
+		}
 		return nil, errors.Join(err, unlock(s.lock))
 	}
 	s.beginEpoch()
-	return s, s.measure()
+	s.quota.Store(cmp.Or(o.Quota, 1<<40))
+	if err := s.measure(); err != nil { // Run tries again
+		o.Logger.Warn("the space for the buffer can't be found out", "err", err)
+	}
+	return s, nil
 }
 
 // makeDir makes dir and what it lies in, if need be, durable: what is synced in a
@@ -197,6 +204,13 @@ func (s *Store) settle(img *image) error {
 		}
 	}
 	s.makeLanes(img.lanes)
+	for _, l := range s.lanes {
+		for _, k := range l.state.head {
+			if k.generation == s.head.latest {
+				s.head.raw += cost(k.data)
+			}
+		}
+	}
 	return nil
 }
 
@@ -275,7 +289,8 @@ func (s *Store) setAside(cause error) error {
 	if err := os.MkdirAll(aside, 0o700); err != nil {
 		return err
 	}
-	for _, name := range append(slices.Clone(headNames), segmentsDir) {
+	// The head goes last: a cut in between leaves what says that it isn't ours.
+	for _, name := range append([]string{segmentsDir}, headNames...) {
 		err := os.Rename(filepath.Join(s.dir, name), filepath.Join(aside, name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// quarantineShare of the quota is for damaged segments: a sixteenth.
+const quarantineShare = 16
+
 // asideStore begins the name of a store of a newer version in quarantine.
 const asideStore = "store-"
 
@@ -35,7 +38,7 @@ func (s *Store) trimQuarantine() error {
 		all, sum = append(all, a), sum+a.bytes
 	}
 	slices.SortFunc(all, func(a, b aside) int { return a.ModTime().Compare(b.ModTime()) })
-	for len(all) > 0 && sum > s.quota.Load()/16 {
+	for len(all) > 0 && sum > s.quota.Load()/quarantineShare {
 		if err := os.RemoveAll(filepath.Join(dir, all[0].Name())); err != nil {
 			return err
 		}

@@ -9,8 +9,8 @@ import (
 // number is a record or lies in a gap.
 type Seq uint64
 
-// Epoch names one opening of a store: 64 random bits, on disk before the first
-// append. Epoch and Seq together name a record for ever, so that a cloned card
+// Epoch names one opening of a store: 64 random bits, on disk with its first
+// record. Epoch and Seq together name a record for ever, so that a cloned card
 // or a restored image can't collide with its twin. Zero is no epoch.
 type Epoch [8]byte
 

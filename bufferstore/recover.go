@@ -87,7 +87,10 @@ func (m *image) apply(k kind, generation uint32, d fields) {
 			f.state.end = max(f.state.end, g.last)
 		}
 	case kindCut:
-		if first := d.seq(); d.whole() && first > 0 {
+		if first, from, why := d.seq(), d.seq(), Reason(d.u8()); d.whole() && first > 0 {
+			if from > 0 && from < first && why.Valid() && why != Kept {
+				f.state.gaps = declare(f.state.gaps, from, first-1, why)
+			}
 			f.state.cut(first - 1)
 			f.state.end = max(f.state.end, first-1)
 		}

@@ -162,7 +162,7 @@ func run(spans []span, recs []kept) (n int) {
 	_, last := spanAt(spans, recs[0].seq, maxSeq)
 	var size int64
 	for n < len(recs) && recs[n].seq == recs[0].seq+Seq(n) && recs[n].seq <= last {
-		if size += int64(len(recs[n].data)); n > 0 && size > chunkBytes {
+		if size += int64(len(recs[n].data)) + 3; n > 0 && size > chunkBytes {
 			break
 		}
 		n++

@@ -77,7 +77,11 @@ func writeAs(root, name string, e engine, lane string, number uint64, values ite
 	if err := os.RemoveAll(dir); err != nil {
 		return segment{}, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	err = os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) { // nor is root, which the opening couldn't make
+		err = errors.Join(os.MkdirAll(dir, 0o700), syncDir(filepath.Dir(root)))
+	}
+	if err != nil {
 		return segment{}, err
 	}
 	defer func() {

@@ -12,7 +12,7 @@ import (
 const (
 	tick     = 10 * time.Second // of Run
 	reserve  = 32 << 20         // of the file system is left free, but no more than an eighth of it
-	maxCuts  = 1000             // events of one commit that may go on cutting
+	maxCuts  = 1000             // in one commit
 	ageEvery = 10 * time.Minute // a quiet store's age is saved so often
 )
 
@@ -48,7 +48,7 @@ func (s *Store) maintain() {
 		func() error { return s.locked(s.retain) },
 		func() error { return s.seal(false) },
 		s.repair,
-		func() error { return s.locked(s.sweep) },
+		s.sweep,
 		s.trimQuarantine,
 		s.keepBallast,
 	} {
@@ -91,16 +91,35 @@ func (s *Store) retain() error {
 	return t.commit()
 }
 
-// sweep removes segments without use.
+// sweep removes segments without use. Nobody waits for it.
 func (s *Store) sweep() error {
-	for len(s.garbage) > 0 {
-		id := s.garbage[len(s.garbage)-1]
-		if err := removeSegment(s.segments(), id.lane, id.number); err != nil {
-			return err
+	var errs []error
+	var left []segmentID
+	for {
+		id, ok := s.useless()
+		if !ok {
+			break
 		}
-		s.garbage = s.garbage[:len(s.garbage)-1]
+		if err := removeSegment(s.segments(), id.lane, id.number); err != nil {
+			errs, left = append(errs, err), append(left, id)
+		}
 	}
-	return nil
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	s.garbage = append(s.garbage, left...)
+	return errors.Join(errs...)
+}
+
+// useless takes a segment off the list of those to be removed.
+func (s *Store) useless() (id segmentID, ok bool) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	n := len(s.garbage) - 1
+	if n < 0 {
+		return id, false
+	}
+	id, s.garbage = s.garbage[n], s.garbage[:n]
+	return id, true
 }
 
 // measure sets the quota: what Options say, and never more than the file system has.
@@ -134,11 +153,13 @@ func (s *Store) used() int64 {
 }
 
 // budget is what records may take of the quota: the rest is for the head's
-// files and a segment being built, but no more than half.
+// files and a segment being built, the ballast and quarantine, but no more than half.
 func (s *Store) budget() int64 {
 	quota := s.quota.Load()
-	return quota - min(4*s.options.HeadBytes, quota/2)
+	return quota - min(4*s.options.HeadBytes+s.ballastBytes()+quota/quarantineShare, quota/2)
 }
+
+func (s *Store) ballastBytes() int64 { return min(4*s.options.HeadBytes, s.quota.Load()/16) }
 
 // Crowded returns up to which number the lane's oldest records ought to be
 // thinned now, so that newer ones will find room: a sixteenth of the store at a
@@ -219,7 +240,7 @@ func (t *change) giveUp(may func(l *Lane, p piece, free Seq) bool) bool {
 			victim, upTo, ackedTo, age = l, p.last, acked, p.age
 		}
 	}
-	if victim == nil || len(t.events) > maxCuts {
+	if victim == nil || t.cuts > maxCuts {
 		return false
 	}
 	t.cut(victim, upTo, ackedTo, Evicted)
@@ -244,16 +265,23 @@ func (s *Store) makeSpace(need int64) error {
 		given := false
 		if err := s.locked(func() error {
 			t := s.begin()
+			t.sealing = true
 			old := func(l *Lane, p piece) bool {
 				return len(t.lane(l).segments) > 0 && p.last == t.lane(l).segments[0].last
 			}
 			given = t.giveUp(func(l *Lane, p piece, free Seq) bool { return old(l, p) && p.last <= free }) ||
 				t.giveUp(func(l *Lane, p piece, _ Seq) bool { return old(l, p) && l.options.Policy != Keep })
-			return errors.Join(t.commit(), s.sweep())
+			if !given {
+				return nil
+			}
+			return t.commit()
 		}); err != nil {
 			return err
 		}
 		if !given {
+			return err
+		}
+		if err := s.sweep(); err != nil {
 			return err
 		}
 	}
@@ -269,7 +297,7 @@ func (s *Store) dropBallast() error {
 
 // keepBallast makes the ballast while there is plenty of space.
 func (s *Store) keepBallast() error {
-	size := 4 * s.options.HeadBytes
+	size := s.ballastBytes()
 	free, err := freeBytes(s.dir)
 	if err != nil || free < size+reserve {
 		return err

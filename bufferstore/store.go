@@ -43,8 +43,8 @@ type Options struct {
 	Lanes []LaneOptions // most urgent first
 	Codec Codec         // packs chunks; nil keeps them as they are
 	// Quota is the most bytes on disk; zero takes what the file system has, less a
-	// reserve of 32 MiB or an eighth of it. Four times HeadBytes of it, or half if that is less, are for
-	// the head and a segment being written.
+	// reserve of 32 MiB or an eighth of it. Eight times HeadBytes and a sixteenth of it, or half
+	// if that is less, are for the head, a segment being written, the ballast and quarantine.
 	Quota int64
 	// HeadBytes is the length of each of the two files of the head, 64 KiB to 64
 	// MiB; zero is 4 MiB. What they hold is in memory as well. The longer they are,

@@ -3,7 +3,6 @@ package bufferstore
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
 	"os"
@@ -180,31 +179,16 @@ type Disk struct {
 
 // Disk returns what the store takes of the disk.
 func (v *View) Disk() Disk {
-	d := Disk{Head: v.s.head.bytes(), Ballast: below(filepath.Join(v.s.dir, ballastName)), Quarantine: map[string]int64{}}
+	d := Disk{Head: v.s.head.bytes(), Ballast: treeBytes(filepath.Join(v.s.dir, ballastName)), Quarantine: map[string]int64{}}
 	for _, l := range v.s.lanes {
 		for _, g := range l.state.segments {
 			d.Segments += g.bytes
 		}
 	}
 	for _, name := range v.s.quarantined {
-		d.Quarantine[name] = below(filepath.Join(v.s.dir, quarantineDir, name))
+		d.Quarantine[name] = treeBytes(filepath.Join(v.s.dir, quarantineDir, name))
 	}
 	return d
-}
-
-// below returns what a file, or all in a folder, takes of the disk. What can't be
-// read or has gone meanwhile takes nothing.
-func below(name string) (sum int64) {
-	_ = filepath.WalkDir(name, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := e.Info(); err == nil {
-			sum += allocated(info)
-		}
-		return nil
-	})
-	return sum
 }
 
 // Part is a stretch of a lane that was verified: a segment, or what is in no
