@@ -83,13 +83,13 @@ func (t tag) generation() uint32 { return binary.BigEndian.Uint32(t[4:]) }
 //
 // The length is that of the body; the checksum covers all behind it. With a key
 // the body is sealed, tag and kind being authenticated with it, and the high
-// bit of kind is set.
+// bit of kind is set. Without one the body is guarded: see guard.
 func appendFrame(b []byte, t tag, e event, key cipher.AEAD) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = append(b, t[:]...)
 	if key == nil {
-		b = append(append(b, byte(e.kind)), e.body...)
+		b = append(append(b, byte(e.kind)), guard(e.body)...)
 	} else {
 		b = append(b, byte(e.kind)|encryptedFrame)
 		b = key.Seal(b, nil, e.body, bytes.Clone(b[start+8:start+frameHeader]))
@@ -101,21 +101,47 @@ func appendFrame(b []byte, t tag, e event, key cipher.AEAD) []byte {
 
 const encryptedFrame = 0x80
 
-// parseFrame reads the frame at the beginning of b, whose body lies in b. It
-// reports false where there is none that is intact.
-func parseFrame(b []byte) (t tag, k kind, body []byte, ok bool) {
+const (
+	guarded   = "SK" // as the magic begins
+	guardByte = "\x00"
+)
+
+// guard makes sure that no frame is found in a body: one that a device has sent as
+// a value, and whose own frame is damaged or half overwritten, would be replayed.
+func guard(body []byte) []byte {
+	if !bytes.Contains(body, []byte(guarded)) {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(guarded), []byte(guarded+guardByte))
+}
+
+// unguard takes away what guard has put in.
+func unguard(body []byte) []byte {
+	if !bytes.Contains(body, []byte(guarded)) {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(guarded+guardByte), []byte(guarded))
+}
+
+// parseFrame reads the frame at the beginning of b, which ends there. It reports
+// false where there is none that is intact.
+func parseFrame(b []byte) (fr frame, ok bool) {
 	if len(b) < frameHeader || string(b[8:11]) != headMagic {
-		return tag{}, 0, nil, false
+		return frame{}, false
 	}
 	n := int64(binary.BigEndian.Uint32(b[4:]))
 	if n > int64(len(b)-frameHeader) {
-		return tag{}, 0, nil, false
+		return frame{}, false
 	}
 	end := frameHeader + int(n)
 	if binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:end], castagnoli) {
-		return tag{}, 0, nil, false
+		return frame{}, false
 	}
-	return tag(b[8:16]), kind(b[16]), b[frameHeader:end:end], true
+	fr = frame{end: end, tag: tag(b[8:16]), kind: kind(b[16]), body: b[frameHeader:end:end]}
+	if fr.kind&encryptedFrame == 0 {
+		fr.body = unguard(fr.body)
+	}
+	return fr, true
 }
 
 // frame is one that was found in a head file.
@@ -131,16 +157,16 @@ type frame struct {
 func frames(b []byte) iter.Seq[frame] {
 	return func(yield func(frame) bool) {
 		for at := 0; at+frameHeader <= len(b); {
-			t, k, body, ok := parseFrame(b[at:])
+			fr, ok := parseFrame(b[at:])
 			if !ok {
 				at = nextFrame(b, at)
 				continue
 			}
-			end := at + frameHeader + len(body)
-			if !yield(frame{at, end, t, k, body}) {
+			fr.at, fr.end = at, at+fr.end
+			if !yield(fr) {
 				return
 			}
-			at = end
+			at = fr.end
 		}
 	}
 }

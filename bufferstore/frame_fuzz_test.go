@@ -51,7 +51,7 @@ func usual() []event {
 		ageEvent(time.Minute),
 		{kindCheckpoint, appendCheckpoint(nil, time.Minute, map[string]*found{"a": f, "b": newFound()})},
 		{kindGap, appendGapBody(appendText(nil, "a"), gap{19, 20, Refused})},
-		{kindCut, appendU64(appendText(nil, "a"), 8)},
+		{kindCut, append(appendU64(appendText(nil, "a"), 8, 5), byte(Evicted))},
 		{kindCursor, appendMarks(appendText(appendText(nil, "a"), "side"), marks{sent: 30, acked: 12})},
 		{kindNoCursor, appendText(appendText(nil, "a"), "hub")},
 		{kindSealed, appendSegment(appendText(nil, "a"), segment{number: 3, first: 16, last: 18, age: 7, bytes: 4096, chunks: 1})},

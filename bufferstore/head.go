@@ -1,6 +1,7 @@
 package bufferstore
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/cipher"
 	"errors"
@@ -152,7 +153,9 @@ func (h *head) encode(events []event) []byte {
 }
 
 // frameCost is the most bytes that an event takes.
-func frameCost(e event) int64 { return frameHeader + int64(len(e.body)) + sealCost }
+func frameCost(e event) int64 {
+	return frameHeader + int64(len(e.body)+bytes.Count(e.body, []byte(guarded))) + sealCost
+}
 
 // sealCost is what encryption adds to a body: a nonce and an authenticator.
 const sealCost = 28

@@ -1,11 +1,13 @@
 package bufferstore
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -112,6 +114,33 @@ func TestRecordThatFallsBackToAnOlderFileIsSealed(t *testing.T) {
 		mustSync(t, s)
 	}
 	wantContents(t, quiet, "1 1", "2 2", "3 3")
+	mustClose(t, s)
+}
+
+// A record may hold anything, also what a frame is made of. Here records are half
+// overwritten by those of the next filling of a file, so that what is in them is looked through.
+func TestFrameInARecordIsNone(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, small("a"), segmentEngine)
+	new(card).attach(s)
+	l := s.Lane("a")
+	cut := appendFrame(nil, newTag(1000), event{kindCut, append(appendU64(appendText(nil, "a"), 1<<40, 1), byte(Evicted))}, nil)
+	cut = append(cut, appendFrame(nil, newTag(1000), event{kindAge, appendU64(nil, 1<<60)}, nil)...)
+	for n := range 150 {
+		l.Append(append(bytes.Repeat([]byte("SK"), n*877%7000), cut...))
+		mustSync(t, s)
+		s.maintain()
+	}
+	mustClose(t, s)
+	s = mustOpen(t, dir, small("a"), segmentEngine)
+	if n := s.Lane("a").Durable(); n != 150 || s.head.latest >= 1000 || s.Stats().Age > time.Hour {
+		t.Fatalf("%d records, generation %d, age %v", n, s.head.latest, s.Stats().Age)
+	}
+	for i, h := range holdings(t, s.Lane("a")) {
+		if data := string(append(bytes.Repeat([]byte("SK"), i*877%7000), cut...)); h.data != data {
+			t.Fatalf("%d is %v", i+1, h)
+		}
+	}
 	mustClose(t, s)
 }
 
