@@ -151,6 +151,28 @@
 // default, twice that where records pack very well.
 // A damaged page of a packed commit costs up to 64 KiB of records, one of a chunk the chunk.
 //
+// # Proofs
+//
+// Each fault is a test with a fixed seed, short by default. What is not to be seen in
+// any of them: a durable record that is gone and not declared, a wrong record, a store
+// that doesn't open, a process that ends. Those on a FUSE volume (package faultfs) and in a
+// virtual machine (package vmtest, with what .ci/peers vm installs) need root.
+//
+//	fault                                       go test ./bufferstore -v -run ...
+//	kill -9                                     'TestKill$' -kills 10000 -timeout 60m
+//	power cut: writes dropped, torn, reordered  'TestPowerCut$' -cuts 1000 -timeout 30m
+//	power cut of a virtual machine              go test ./bufferstore/vmtest -v -cycles 50 -timeout 40m
+//	disk full                                   'TestDiskFull$|TestStoreBeginsOnAFullDisk$' -fulls 100
+//	read-only remount                           'TestReadOnly$' -readonlys 20
+//	EIO at every write, sync, directory change  'TestEveryCallFails$' -everycall 1
+//	EIO at every read                           'TestEveryReadFails$' -everycall 1
+//	a card that stalls for 5 s                  'TestStall$'
+//	every file of a store damaged               'TestDamageMatrix$' -places 4 -tolls -timeout 40m
+//	every file of a segment damaged             'TestDamageCostsTheChunksItHits$' -flips 400 -timeout 40m
+//	histories on a failing card                 'TestEveryNumberIsARecordOrInAGap$' -seeds 1000 -timeout 40m
+//
+// What it costs is printed by go test ./cmd/buffigures: see there.
+//
 // # Assumptions
 //
 //   - A page of 4 KiB that isn't written is not damaged by the write of another. Cards
