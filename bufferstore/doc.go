@@ -171,7 +171,17 @@
 //	every file of a segment damaged             'TestDamageCostsTheChunksItHits$' -flips 400 -timeout 40m
 //	histories on a failing card                 'TestEveryNumberIsARecordOrInAGap$' -seeds 1000 -timeout 40m
 //
-// What it costs is printed by go test ./cmd/buffigures: see there.
+// Damage to one file costs, as TestDamageMatrix prints it for stores of 434 and 392
+// records with heads of 64 KiB and about one chunk a segment:
+//
+//	                          a bit   4 KiB of zeros   cut in half   gone
+//	one head file             0-14    0-14             0-56          14-71
+//	both head files           0-14    0-28             31-56         84-88
+//	a table, or chunks        4-54    4-54             4-54          0-54
+//	sealed, MANIFEST          0       0                0             0
+//	marks, ballast            0       0                0             0
+//
+// What it costs to run is printed by go test ./cmd/buffigures: see there.
 //
 // # Assumptions
 //

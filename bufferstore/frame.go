@@ -9,7 +9,9 @@ import (
 )
 
 const (
-	headMagic   = "SKH"
+	headMagic = "SKH"
+	// headVersion rises with each change of what a head file, a segment or a chunk
+	// looks like: an older program knows by it alone that a store isn't for it.
 	headVersion = 1
 	frameHeader = 17
 )
