@@ -13,14 +13,19 @@ import (
 // iteration is a record or lies in a gap. A gap never spans two epochs; the
 // numbers of epochs that Spans has forgotten come with a zero epoch. Damage
 // becomes a gap and reading goes on; an error ends it: the store is closed, or
-// its chunks need a codec or a key that it was opened without. An iteration
-// holds no lock and one segment open.
+// its chunks need a codec that it was opened without, or another key: [ErrKey].
+// An iteration holds no lock and one segment open.
 func (l *Lane) Records(from Seq) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		r := reader{lane: l, pos: max(from, 1), end: l.Durable(), yield: yield}
-		defer r.leave()
-		for r.pos <= r.end && r.step() {
-		}
+		l.between(max(from, 1), l.Durable(), yield)
+	}
+}
+
+// between yields what is at first to last.
+func (l *Lane) between(first, last Seq, yield func(Record, error) bool) {
+	r := reader{lane: l, pos: first, end: last, yield: yield}
+	defer r.leave()
+	for r.pos <= r.end && r.step() {
 	}
 }
 
@@ -200,7 +205,10 @@ func (r *reader) gap(last Seq, why Reason) bool {
 // missing yields the numbers from pos to last as damaged, if they are: what was
 // given up or repaired meanwhile is looked for again.
 func (r *reader) missing(p stretch, last Seq, err error) bool {
-	if errors.Is(err, errNoCodec) || errors.Is(err, errKey) {
+	if errors.Is(err, errKey) {
+		return r.fail(ErrKey)
+	}
+	if errors.Is(err, errNoCodec) {
 		return r.fail(err)
 	}
 	now := r.lane.settled().at(r.pos)

@@ -96,25 +96,12 @@ func (s *Store) left(lane string, number uint64) (segment, []extent, error) {
 func (v *View) Headless() bool { return v.headless }
 
 // Records is as [Lane.Records], of the lane of that name; it yields nothing
-// where there is none. The error is [ErrKey] where a chunk needs another key.
+// where there is none.
 func (v *View) Records(lane string, from Seq) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		if l := v.s.find(lane); l != nil {
-			l.between(max(from, 1), l.Durable(), yield)
+			l.Records(from)(yield)
 		}
-	}
-}
-
-// between yields what is at first to last.
-func (l *Lane) between(first, last Seq, yield func(Record, error) bool) {
-	r := reader{lane: l, pos: first, end: last, yield: func(rec Record, err error) bool {
-		if errors.Is(err, errKey) {
-			err = ErrKey
-		}
-		return yield(rec, err)
-	}}
-	defer r.leave()
-	for r.pos <= r.end && r.step() {
 	}
 }
 
