@@ -148,7 +148,7 @@
 //
 // A record is at most [MaxRecord] long. Lanes share one file system and one quota.
 // Memory holds what the head holds, and one chunk for each reader: 8 MiB and two by
-// default, twice that where records pack very well.
+// default, three times that where records pack very well.
 // A damaged page of a packed commit costs up to 64 KiB of records, one of a chunk the chunk.
 //
 // # Proofs

@@ -252,6 +252,11 @@ func blank(t *testing.T, dir string) {
 	for _, name := range []string{"head-0", "head-1"} {
 		rewrite(func(b []byte) []byte { return make([]byte, len(b)) })(t, filepath.Join(dir, name))
 	}
+	removeMarks(t, dir)
+}
+
+func removeMarks(t *testing.T, dir string) {
+	t.Helper()
 	for _, name := range []string{"marks-0", "marks-1"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
