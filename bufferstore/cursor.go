@@ -89,7 +89,8 @@ func (c *Cursor) Remove() {
 }
 
 // held returns up to where no cursor holds records any more, and up to where
-// every cursor has acked them; both are zero where there is no cursor.
+// every cursor has acked them, as far as that is durable: else a cut could leave
+// what is given up, and not why. Both are zero where there is no cursor.
 // Called with Store.mu.
 func (l *Lane) held(st *state, age time.Duration) (free, acked Seq) {
 	if len(l.cursors) == 0 {
@@ -97,8 +98,9 @@ func (l *Lane) held(st *state, age time.Duration) (free, acked Seq) {
 	}
 	free, acked = st.end, st.end
 	for _, c := range l.cursors {
-		acked = min(acked, c.marks.acked)
-		free = min(free, max(c.marks.acked, c.marks.overdue(st, age)))
+		own := min(c.marks.acked, c.saved.acked)
+		acked = min(acked, own)
+		free = min(free, max(own, c.marks.overdue(st, age)))
 	}
 	return free, acked
 }

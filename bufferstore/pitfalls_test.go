@@ -292,10 +292,12 @@ func TestOldGapsThatAllCursorsHavePassedAreForgotten(t *testing.T) {
 	l.give(manyGaps(*l.state, maxGaps+100))
 	c := l.Cursor("x")
 	c.Ack(100) // fifty of them
+	mustSync(t, s)
 	for _, want := range []int{maxGaps + 51, maxGaps} {
 		l.Append(make([]byte, MaxRecord+1), []byte("x"))
 		mustSync(t, s)
 		c.Ack(l.Durable())
+		mustSync(t, s)
 		if got := len(l.current().gaps); got != want {
 			t.Errorf("%d gaps in memory, want %d", got, want)
 		}

@@ -43,6 +43,8 @@ func (s *Store) wake() {
 
 // maintain does one round of Run.
 func (s *Store) maintain() {
+	s.upkeep.Lock()
+	defer s.upkeep.Unlock()
 	var err error
 	for _, step := range []func() error{
 		func() error { return s.locked(s.retain) },

@@ -114,6 +114,10 @@ type Store struct {
 	quarantined []string
 	lost        map[string][]gap // by lane: found gone at this opening
 
+	// upkeep is held for a round of maintain, and taken first. It guards running.
+	upkeep  sync.Mutex
+	running fault
+
 	// sealing is held while segments are written or repaired, and taken before
 	// writer. It guards built and number.
 	sealing sync.Mutex
@@ -131,7 +135,6 @@ type Store struct {
 	stale    bool // a commit is newer than the marks
 	writing  fault
 	keeping  fault
-	running  fault // of Run alone
 
 	quota atomic.Int64  // bytes on disk that there may be
 	disk  atomic.Int64  // bytes on disk that there are
