@@ -82,15 +82,25 @@ func TestBrokerThatRefusesIsSaid(t *testing.T) {
 	}
 }
 
-func TestFullDiskAtStartIsSaid(t *testing.T) {
+func TestFullDiskAtStartIsSaidAndHeals(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
 	disk := c.path("card")
-	c.mountSmall(disk, 8<<20)
+	c.mountSmall(disk, 3<<20) // no room for the head
 	c.configure("skyhaul.toml", disk+"/edge", endpoint("plc", c.startCounting(""))+counting("near", "plc", 1))
-	line := c.refused(1, "run", "--config", c.path("skyhaul.toml"))
-	if !strings.Contains(line, disk) || !strings.Contains(line, "full") {
-		t.Errorf("it said %s", line)
+	site := c.start("skyhaul", "run", "--config", c.path("skyhaul.toml"))
+	c.eventually("it says that the disk is full, and reads on", 10*time.Second, func() bool {
+		return c.says("skyhaul.toml", "The buffer does not take readings", "no space left") && c.quality("skyhaul.toml", "near-COUNT") == "good"
+	})
+	if err := syscall.Mount("", disk, "", syscall.MS_REMOUNT, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("what was read meanwhile is durable", 10*time.Second, func() bool {
+		h := c.history("skyhaul.toml")
+		return h.Durable > 2 && h.Gaps == 0 && !c.says("skyhaul.toml", "does not take readings")
+	})
+	if code := site.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 
