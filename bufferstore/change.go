@@ -202,7 +202,7 @@ func (t *change) stamp(all bool) {
 		if all {
 			st.head = slices.Clone(st.head)
 		}
-		for i := range slices.Backward(st.head) {
+		for i := range st.head {
 			if k := &st.head[i]; k.generation == 0 || all {
 				k.generation = t.s.head.latest
 			}
