@@ -40,16 +40,17 @@ var floors = map[string]int{
 
 	"bufferstore/vmtest": 1, // tests only: power cuts of a virtual machine
 
-	"edge/point":    0, // point, schema, value, quality, stamp, scan, event: the records' content
-	"edge/stable":   0, // small named values that must outlive anything
-	"bufferstore":   0, // durable lanes of opaque records, cursors, retention, declared gaps
-	"modbus":        0, // PDU, framings, client, server, register codecs
-	"modbus/serial": 0, // the port
-	"link/window":   0, // when the link may be used
-	"link/tariff":   0, // at what price
-	"link/mqtt":     0, // MQTT session engine
-	"link/linksim":  0, // TCP relay with delay, rate and outages
-	"systemd":       0, // sd_notify, unit, sysusers, udev
+	"edge/point":       0, // point, schema, value, quality, stamp, scan, event: the records' content
+	"edge/stable":      0, // small named values that must outlive anything
+	"bufferstore":      0, // durable lanes of opaque records, cursors, retention, declared gaps
+	"modbus":           0, // PDU, framings, client, server, register codecs
+	"modbus/serial":    0, // the port
+	"link/window":      0, // when the link may be used
+	"link/tariff":      0, // at what price
+	"link/mqtt":        0, // MQTT session engine
+	"link/batch/model": 0, // modelled coder of tables and bytes, bit for bit the same on every machine
+	"link/linksim":     0, // TCP relay with delay, rate and outages
+	"systemd":          0, // sd_notify, unit, sysusers, udev
 
 	"bufferstore/faultfs": 0, // tests only: a file system that loses power, fills up, fails
 }

@@ -19,6 +19,7 @@ const (
 const (
 	flagComplete = 1 << 3
 	flagFresh    = 1 << 4
+	flagChain    = 1 << 5
 )
 
 // Marshal returns the document for a site under its key:
@@ -54,6 +55,9 @@ func (l *LaneAck) append(p []byte) ([]byte, error) {
 	}
 	if l.Fresh {
 		flags |= flagFresh
+	}
+	if l.Chain {
+		flags |= flagChain
 	}
 	p = append(append(p, flags), l.Epoch[:]...)
 	p = binary.AppendUvarint(p, uint64(l.Floor))
@@ -103,11 +107,11 @@ func ParseAck(p []byte, k Key, site string) (*Ack, error) {
 func readLaneAck(src *source) LaneAck {
 	flags := src.byte()
 	l := LaneAck{
-		Lane: point.Lane(flags & laneMask), Whole: flags&flagComplete != 0, Fresh: flags&flagFresh != 0,
+		Lane: point.Lane(flags & laneMask), Whole: flags&flagComplete != 0, Fresh: flags&flagFresh != 0, Chain: flags&flagChain != 0,
 		Epoch: src.epoch(), Floor: bufferstore.Seq(src.uvarint()),
 	}
 	counts := src.byte()
-	src.bad = src.bad || !l.Lane.Valid() || flags&^(laneMask|flagComplete|flagFresh) != 0
+	src.bad = src.bad || !l.Lane.Valid() || flags&^(laneMask|flagComplete|flagFresh|flagChain) != 0
 	l.Stored = readRanges(src, l.Floor, counts&15)
 	l.Wanted = readRanges(src, 0, counts>>4)
 	return l

@@ -31,4 +31,5 @@ type Batch struct {
 	First, Last bufferstore.Seq
 	Schemas     []*point.Schema      // those carried in full by this batch
 	Records     []bufferstore.Record // records and gaps in order, First to Last, byte for byte as the site stored them
+	Chain       *Chain               // as it stands after a batch of level B; nil after one of level A
 }

@@ -15,6 +15,11 @@ var ErrCorrupt = errors.New("corrupt")
 // level that this program doesn't know: it is newer than the program.
 var ErrVersion = errors.New("unknown version")
 
+// ErrState is wrapped by the error for a batch that can't be read because the
+// chain that it is built on is not there, or not the same. The site sends
+// batches that stand on their own when the ack asks for a fresh start.
+var ErrState = errors.New("state of the chain is not known")
+
 // SchemaError says that a batch names a schema that it doesn't carry and that
 // the lookup doesn't find. The site sends it in full when the ack asks for a
 // fresh start, of the epoch that Header names.
@@ -27,7 +32,8 @@ type SchemaError struct {
 func (e SchemaError) Error() string { return "schema " + e.ID.String() + " is not known" }
 
 // Decoder reads batches. It keeps nothing from one batch to the next but
-// memory, and is not safe for concurrent use; its lookup is called by Decode.
+// memory, and is not safe for concurrent use; its lookup is called by Decode
+// and DecodeOn.
 type Decoder struct {
 	schemas point.Lookup
 	body    bodyReader
@@ -39,18 +45,21 @@ func NewDecoder(schemas point.Lookup) *Decoder {
 	return &Decoder{schemas: schemas}
 }
 
-// Decode reads one batch. The result shares no memory with p. The error wraps
-// [ErrCorrupt] or [ErrVersion], or is a [SchemaError]; then there is no batch
-// at all. However short p is, a batch comes to 65,536 records and 16 MiB at
-// most, and so does the memory it takes to find out that it is corrupt.
-func (d *Decoder) Decode(p []byte) (*Batch, error) {
+// Decode reads one batch that stands on its own. The result shares no memory
+// with p. The error wraps [ErrCorrupt] or [ErrVersion], [ErrState] for a batch
+// of a chain, or is a [SchemaError]; then there is no batch at all. However
+// short p is, a batch comes to 65,536 records and 16 MiB at most, and so does
+// the memory it takes to find out that it is corrupt.
+func (d *Decoder) Decode(p []byte) (*Batch, error) { return d.DecodeOn(nil, p) }
+
+func (d *Decoder) decodePlain(p []byte) (*Batch, error) {
 	src := source{b: p}
 	b, carried, err := d.read(&src)
 	if err != nil {
 		return nil, err
 	}
 	var s sum
-	s.header(&b.Header, b.First)
+	s.header(levelA, &b.Header, b.First)
 	s.add(carried)
 	for i := range b.Records {
 		s.record(&b.Records[i])

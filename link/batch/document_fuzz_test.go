@@ -18,7 +18,7 @@ func sealed(t *testing.T, content []byte, kind byte) []byte {
 
 // FuzzParseAck: whatever is read, is written and read again as the same.
 func FuzzParseAck(f *testing.F) {
-	a := Ack{At: 9, Lanes: []LaneAck{{Lane: 6, Floor: 5, Fresh: true, Stored: []Range{{7, 8}, {10, 11}}, Wanted: []Range{{1, 2}}}, {Lane: 1, Whole: true}}}
+	a := Ack{At: 9, Lanes: []LaneAck{{Lane: 6, Floor: 5, Fresh: true, Stored: []Range{{7, 8}, {10, 11}}, Wanted: []Range{{1, 2}}}, {Lane: 1, Whole: true, Chain: true}}}
 	p, err := a.Marshal(Key{}, "fuzz")
 	if err != nil {
 		f.Fatal(err)

@@ -37,6 +37,8 @@ type LaneAck struct {
 	// Fresh asks for batches that stand on their own: schemas and opening in
 	// full, no coder state, from Floor+1 on.
 	Fresh bool
+	// Chain permits batches that lean on the one before, see Encoder.Carry.
+	Chain bool
 }
 
 // Down is the retained document of open commands, at most 32.

@@ -1,11 +1,9 @@
 package batch
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
@@ -16,9 +14,9 @@ import (
 // where they are until a greater limit takes them.
 var ErrLimit = errors.New("limit too small for a batch")
 
-// Encoder makes the batches of one lane for one destination. It remembers
-// which schemas and openings the destination is known to hold, and nothing
-// else. It is not safe for concurrent use.
+// Encoder makes the batches of one lane for one destination. It remembers which
+// schemas and openings the destination is known to hold, and the chain of the
+// lane: see [Encoder.Carry]. It is not safe for concurrent use.
 type Encoder struct {
 	in    intake
 	body  bodyWriter
@@ -29,12 +27,14 @@ type Encoder struct {
 	held   held[point.SchemaID]
 	opened held[bufferstore.Epoch]
 	acked  bufferstore.Seq
+	chains chains
+	leans  bool // the batch made last leans on one before
 }
 
 // NewEncoder returns an encoder that takes the destination to hold nothing.
 // Scans of schemas that the lookup doesn't find travel as they are.
 func NewEncoder(schemas point.Lookup) *Encoder {
-	e := &Encoder{in: newIntake(schemas)}
+	e := &Encoder{in: newIntake(schemas), chains: chains{slots: DefaultSlots}}
 	e.Reset()
 	return e
 }
@@ -64,6 +64,11 @@ const (
 func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record, error], limit int) (p []byte, last bufferstore.Seq, err error) {
 	defer e.release()
 	limit = min(limit, maxBytes)
+	if e.chains.on {
+		if p, last, err = e.chained(dst, &h, recs, limit); err != nil || last > 0 {
+			return p, last, err
+		}
+	}
 	fit, err := e.fill(&h, recs, limit)
 	if err != nil || len(e.in.entries) == 0 {
 		return dst, 0, err
@@ -75,37 +80,6 @@ func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record
 		fit = 1
 	}
 	return append(dst, e.batch...), e.sent(&h, fit), nil
-}
-
-// fill takes records in until they no longer fit, leaves the longest batch
-// that does in e.batch, and returns how many records it has.
-func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], limit int) (fit int, err error) {
-	look := limit // bytes of records at which to look whether they fit: first where they would unpacked
-	for rec, err := range recs {
-		if err == nil && len(e.in.entries) == 0 {
-			err = e.begin(h, &rec)
-		}
-		if err != nil && len(e.in.entries) == 0 {
-			return 0, err
-		}
-		if err != nil || !e.follows(&rec) {
-			break
-		}
-		e.in.add(e.own(rec))
-		if e.in.bytes < look {
-			continue
-		}
-		if size := e.attempt(h, len(e.in.entries), limit); size > limit {
-			return e.cut(h, fit, size, limit), nil
-		}
-		fit, look = len(e.in.entries), 2*e.in.bytes
-	}
-	if n := len(e.in.entries); n > fit {
-		if size := e.attempt(h, n, limit); size > limit {
-			return e.cut(h, fit, size, limit), nil
-		}
-	}
-	return len(e.in.entries), nil
 }
 
 // begin looks at the first record: it must be of the epoch of the header.
@@ -131,105 +105,21 @@ func (e *Encoder) follows(rec *bufferstore.Record) bool {
 	return rec.Epoch == before.Epoch && rec.First == before.Last+1 && n < maxRecords && e.in.bytes+len(rec.Data) <= batchBytes
 }
 
-// own returns rec with its data in memory of the encoder.
-func (e *Encoder) own(rec bufferstore.Record) bufferstore.Record {
-	if n := len(rec.Data); n > cap(e.arena)-len(e.arena) {
-		e.arena = make([]byte, 0, max(64<<10, n)) // what was there stays with its records
-	}
-	at := len(e.arena)
-	e.arena = append(e.arena, rec.Data...)
-	rec.Data = e.arena[at:]
-	return rec
-}
-
-// cut returns the greatest number of records that fit, of which fit do and
-// all don't: those come to size. Close to the limit is close enough.
-func (e *Encoder) cut(h *Header, fit, size, limit int) int {
-	over, smallest := len(e.in.entries), 0
-	if fit > 0 {
-		smallest = len(e.batch)
-	}
-	for halve := false; over-fit > 1 && smallest < limit-limit/32; halve = !halve {
-		mid := fit + (over-fit)/2
-		if !halve { // sizes grow about evenly, but not for sure
-			aim := limit - limit/64 - smallest
-			mid = fit + int(int64(over-fit)*int64(max(aim, 0))/int64(size-smallest))
-			mid = min(max(mid, fit+1), over-1)
-		}
-		if s := e.attempt(h, mid, limit); s <= limit {
-			fit, smallest = mid, s
-		} else {
-			over, size = mid, s
-		}
-	}
-	return fit
-}
-
-// attempt makes a batch of the first n records and returns its size; within
-// limit, it is left in e.batch.
-func (e *Encoder) attempt(h *Header, n, limit int) int {
-	var ok bool
-	if e.try, ok = e.write(e.try[:0], h, n, true); !ok {
-		return math.MaxInt // no decoder would take it
-	}
-	if len(e.try) <= limit {
-		e.batch, e.try = e.try, e.batch
-		return len(e.batch)
-	}
-	return len(e.try)
-}
-
-// refuse makes a batch of a gap in place of the first record, which doesn't
-// fit alone, unless it is the schema that doesn't.
-func (e *Encoder) refuse(h *Header, limit int) error {
-	first := &e.in.entries[0]
-	if bare, ok := e.write(e.try[:0], h, 1, false); ok && len(bare) <= limit {
-		return fmt.Errorf("schema %s in %d bytes: %w", first.group.id, limit, ErrLimit)
-	}
-	gap := bufferstore.Record{Epoch: first.Epoch, First: first.First, Last: first.Last, Lost: bufferstore.TooLarge}
-	if first.Lost != bufferstore.Kept {
-		gap.Lost = first.Lost
-	}
-	e.in.reset()
-	e.in.add(gap)
-	if size := e.attempt(h, 1, limit); size > limit {
-		return fmt.Errorf("batch of %d bytes in %d bytes: %w", size, limit, ErrLimit)
-	}
-	return nil
-}
-
-// write appends a batch of the first n records; ok is false if no decoder would take it.
-func (e *Encoder) write(dst []byte, h *Header, n int, schemas bool) (p []byte, ok bool) {
-	entries := e.in.entries[:n]
-	wire := *h
-	if e.opened[h.Epoch].sure {
-		wire.Opening = nil
-	}
-	e.body.sort(entries)
-	forms := e.body.carry(func(id point.SchemaID) bool { return schemas && !e.held[id].sure })
-	dst = appendHeader(dst, &wire, entries[0].First, len(forms) > 0)
-	dst = e.body.append(dst, forms)
-	var s sum
-	s.header(&wire, entries[0].First)
-	s.add(forms)
-	for i := range entries {
-		s.record(&entries[i].Record)
-	}
-	return binary.BigEndian.AppendUint32(dst, s.crc), len(forms) <= maxSchemas && e.body.pack.unpacked <= maxBytes
-}
-
 // sent notes what the batch of the first n records carries, and returns its last number.
 func (e *Encoder) sent(h *Header, n int) bufferstore.Seq {
 	last := e.in.entries[n-1].Last
-	if last <= e.acked {
-		return last // an ack from before says nothing of what goes once more
-	}
+	e.leans = e.opened[h.Epoch].sure
+	news := last > e.acked // an ack from before says nothing of what goes once more
 	for id, g := range e.in.groups {
-		if g != nil && g.first < n {
+		if g == nil || g.first >= n {
+			continue
+		}
+		e.leans = e.leans || e.held[id].sure
+		if news {
 			e.held.carry(id, last)
 		}
 	}
-	if h.Opening != nil {
+	if h.Opening != nil && news {
 		e.opened.carry(h.Epoch, last)
 	}
 	return last
@@ -250,10 +140,14 @@ func (e *Encoder) Acked(upTo bufferstore.Seq) {
 	e.acked = upTo
 	e.held.acked(upTo)
 	e.opened.acked(upTo)
+	e.chains.acked(upTo)
 }
 
-// Reset forgets what the destination holds: schemas and openings go in full again.
+// Reset forgets what the destination holds: schemas and openings go in full
+// again, and a chain begins anew.
 func (e *Encoder) Reset() {
+	e.chains.rewind()
+	e.chains.base = nil
 	e.held = make(held[point.SchemaID])
 	e.opened = make(held[bufferstore.Epoch])
 }

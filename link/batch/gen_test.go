@@ -205,7 +205,7 @@ func reused(recs []bufferstore.Record) iter.Seq2[bufferstore.Record, error] {
 }
 
 // same fails the test unless both hold the same records.
-func same(t *testing.T, got, want []bufferstore.Record) {
+func same(t testing.TB, got, want []bufferstore.Record) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d records, want %d", len(got), len(want))

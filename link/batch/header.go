@@ -13,7 +13,9 @@ import (
 const (
 	version = 1
 	levelA  = version << 4   // level 0: stands on its own but for schemas and opening
-	chunkA  = version<<4 | 8 // a chunk of the buffer, with the same body
+	chained = version << 4   // and the lane, 1 to 6: level B, right after its base in the same epoch, with nothing else to say
+	levelB  = version<<4 | 7 // level B with flags
+	chunkA  = version<<4 | 8 // a chunk of the buffer, with the body of level A
 )
 
 // The second byte: the lane and what follows. Those not named are zero.

@@ -67,14 +67,23 @@ func (in *intake) add(rec bufferstore.Record) {
 func (in *intake) group(id point.SchemaID) *group {
 	g, ok := in.groups[id]
 	if !ok {
-		// A schema that isn't what its id says would make batches that no one can read.
-		if s, found := in.schemas(id); found && len(in.groups) < maxGroups && len(s.Columns) <= point.MaxColumns && s.ID() == id {
+		if s := lookUp(in.schemas, id); s != nil && len(in.groups) < maxGroups {
 			g = newGroup(id, typesOf(s))
 			g.schema, g.first = s, len(in.entries)
 		}
 		in.groups[id] = g
 	}
 	return g
+}
+
+// lookUp returns the schema of an id, nil where it isn't found or isn't what its
+// id says: that would make batches that no one can read.
+func lookUp(schemas point.Lookup, id point.SchemaID) *point.Schema {
+	s, ok := schemas(id)
+	if !ok || len(s.Columns) > point.MaxColumns || s.ID() != id {
+		return nil
+	}
+	return s
 }
 
 func newGroup(id point.SchemaID, types []point.Type) *group {

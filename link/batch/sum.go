@@ -21,8 +21,8 @@ func (s *sum) add(b []byte) { s.crc = crc32.Update(s.crc, castagnoli, b) }
 // header adds the header of a batch:
 //
 //	first byte u8 | lane u8 | epoch 8 | first u64 | acked u64 | opening u8: 0 or 1 | [parent 8 | opening first u64]
-func (s *sum) header(h *Header, first bufferstore.Seq) {
-	b := append(s.b[:0], levelA, byte(h.Lane))
+func (s *sum) header(level byte, h *Header, first bufferstore.Seq) {
+	b := append(s.b[:0], level, byte(h.Lane))
 	b = append(b, h.Epoch[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(first))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Acked))
@@ -34,6 +34,14 @@ func (s *sum) header(h *Header, first bufferstore.Seq) {
 	}
 	s.add(b)
 	s.b = b
+}
+
+// chained adds the header of a batch of level B: that of any batch, and the name
+// of its base u32, 0 for none.
+func (s *sum) chained(h *chainHeader) {
+	s.header(levelB, &h.Header, h.first)
+	s.b = binary.BigEndian.AppendUint32(s.b[:0], h.base)
+	s.add(s.b)
 }
 
 // record adds a record or gap:

@@ -1,0 +1,72 @@
+package batch
+
+import "skyhaul/bufferstore"
+
+// chains is what an encoder keeps of the chain of its lane: the coder as it
+// stands after the last batch, and as it stood where it may have to go back to.
+type chains struct {
+	on    bool  // the destination takes part
+	slots uint8 // of a chain that begins
+
+	tip   *Chain // after the last batch made
+	later *Chain // after one made before it or the same: the base to be, once that is acked
+	base  *Chain // after a batch that is acked
+}
+
+// maxChain bounds a chain in bytes: in one that is longer, schemas of long ago
+// have piled up, and it begins anew.
+const maxChain = 16 << 20
+
+// begin returns the chain for the next batch, which may change it.
+func (c *chains) begin() *Chain {
+	if c.tip == nil && c.base != nil {
+		c.tip = c.base.Clone()
+	}
+	if c.tip == nil || len(c.tip.tables) == maxTables || c.tip.Size() > maxChain {
+		return newChain(c.slots)
+	}
+	return c.tip
+}
+
+// made takes the chain as it stands after a batch.
+func (c *chains) made(tip *Chain) {
+	if tip.name == 0 { // as if it had not begun
+		c.rewind()
+		return
+	}
+	c.tip = tip
+	if c.later == nil {
+		c.later = tip.Clone()
+	}
+}
+
+// acked tells that every record up to upTo is durable at the destination.
+func (c *chains) acked(upTo bufferstore.Seq) {
+	if c.later != nil && c.later.last <= upTo {
+		c.base, c.later = c.later, nil
+	}
+}
+
+// rewind goes back to what is known to have arrived.
+func (c *chains) rewind() { c.tip, c.later = nil, nil }
+
+// Carry says whether the destination takes part in chains: then batches are of
+// level B and lean on the ones before; else all stand on their own.
+func (e *Encoder) Carry(on bool) { e.chains.on = on }
+
+// Rewind tells that batches made since the last acked one may never arrive. The
+// next ones don't lean on them.
+func (e *Encoder) Rewind() { e.chains.rewind() }
+
+// Chain returns the newest chain that the destination is known to have: what is
+// worth keeping over a restart. It is nil where there is none, and isn't changed
+// any more.
+func (e *Encoder) Chain() *Chain { return e.chains.base }
+
+// Resume goes on with a chain of an encoder before this one. The destination
+// took part then, so Carry is on.
+func (e *Encoder) Resume(c *Chain) { e.chains.base, e.chains.on = c, true }
+
+// Leans reports whether the batch made last needs anything that came in a batch
+// before: a schema, an opening, a chain.
+func (e *Encoder) Leans() bool { return e.leans }
