@@ -112,7 +112,7 @@ func (w *thinning) summary(rec []byte) (*point.Summary, error) {
 	if met {
 		return m, nil
 	}
-	if m = point.NewSummary(s, w.interval); m != nil {
+	if m = point.NewSummary(s, w.interval, point.Weighted); m != nil {
 		for _, schema := range m.Schemas() {
 			if err := w.keep(schema); err != nil {
 				return nil, err

@@ -54,6 +54,48 @@ func TestSchemaBytesAreFrozen(t *testing.T) {
 	}
 }
 
+// ruled is a schema of points with rules.
+var ruled = &Schema{
+	Group: "fast",
+	Columns: []Column{
+		{ID: 2, Tag: "TT-101", Type: Int16, Scale: NoScale, Rule: Rule{Method: SwingingDoor, Error: 0.5, Silence: 15 * time.Minute}},
+		{ID: 3, Tag: "XV-7", Type: Bool, Scale: NoScale, Rule: Rule{Method: OnChange, Silence: time.Hour}},
+	},
+}
+
+func TestRuledSchemaBytesAreFrozen(t *testing.T) {
+	checkGolden(t, ruled.Append(nil), `
+		03 04 66617374 02
+		02 02 00 3ff0000000000000 0000000000000000 06 54542d313031 00 00 03 3fe0000000000000 a0f736
+		03 01 00 3ff0000000000000 0000000000000000 04 58562d37 00 00 01 0000000000000000 80dddb01`)
+	back, rest, err := ParseSchema(ruled.Append(nil))
+	if err != nil || len(rest) > 0 || !cmp.Equal(ruled, back) {
+		t.Errorf("%v, %d bytes over, %s", err, len(rest), cmp.Diff(ruled, back))
+	}
+}
+
+func TestSchemaOfARuleThatCanNotBeIsMalformed(t *testing.T) {
+	for _, u := range []Rule{
+		{Method: SwingingDoor + 1, Error: 1, Silence: time.Hour},
+		{Method: Deadband, Silence: time.Hour},
+		{Method: Deadband, Error: -1, Silence: time.Hour},
+		{Method: Deadband, Error: math.Inf(1), Silence: time.Hour},
+		{Method: SwingingDoor, Error: math.NaN(), Silence: time.Hour},
+		{Method: SwingingDoor, Error: 1},
+		{Method: OnChange, Error: 1, Silence: time.Hour},
+		{Error: 1},
+		{Silence: time.Hour},
+	} {
+		s := Schema{Columns: []Column{{ID: 1, Type: Int16, Rule: u}}}
+		if _, _, err := ParseSchema(s.Append(nil)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%+v: %v", u, err)
+		}
+	}
+	if _, _, err := ParseSchema([]byte{3, 0, 0}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("version 3 without a rule: %v", err)
+	}
+}
+
 func TestScanBytesAreFrozen(t *testing.T) {
 	sc := Scan{
 		Schema: station.ID(), Stamp: stamp,
@@ -127,6 +169,9 @@ func randomSchema(r *rand.Rand) *Schema {
 			ID: ID(1 + r.Uint32N(1000)), Tag: strings.Repeat("t", r.IntN(20)), Unit: "bar",
 			Type: Type(1 + r.IntN(int(Float64))), Scale: Scale{Factor: r.Float64(), Offset: r.Float64()},
 		}
+		if r.IntN(10) == 0 {
+			s.Columns[i].Rule = Rule{Method: Deadband, Error: 1 + r.Float64(), Silence: time.Duration(1+r.IntN(1e6)) * time.Millisecond}
+		}
 	}
 	return s
 }
@@ -147,8 +192,11 @@ func randomScan(r *rand.Rand, s *Schema) Scan {
 		if s.Columns[i].Type == Bool {
 			sc.Values[i] &= 1
 		}
-		if r.IntN(3) == 0 {
+		switch r.IntN(6) {
+		case 0, 1:
 			sc.Quality[i] = MakeQuality(Status(r.IntN(3)), Reason(r.IntN(int(Clock)+1)))
+		case 2:
+			sc.Quality[i] = Unrecorded
 		}
 	}
 	return sc
@@ -259,9 +307,21 @@ func TestQualityKeepsTheValueRead(t *testing.T) {
 		MakeQuality(Bad, Comm):          false,
 		MakeQuality(Bad, Exception):     false,
 		MakeQuality(Bad, NotConnected):  false,
+		Unrecorded:                      false,
 	} {
 		if got := q.HasValue(); got != want {
 			t.Errorf("%v: HasValue %v, want %v", q, got, want)
+		}
+	}
+}
+
+func TestOnlyTheGoodIsLeftOut(t *testing.T) {
+	if !Unrecorded.Valid() || Unrecorded.String() != "good: not recorded" {
+		t.Errorf("%v", Unrecorded)
+	}
+	for _, s := range []Status{Uncertain, Bad} {
+		if q := MakeQuality(s, NotRecorded); q.Valid() {
+			t.Errorf("%v is valid", q)
 		}
 	}
 }
@@ -295,7 +355,8 @@ func FuzzScan(f *testing.F) {
 
 func FuzzSchema(f *testing.F) {
 	f.Add(station.Append(nil))
-	f.Add(NewSummary(station, time.Minute).Schemas()[0].Append(nil))
+	f.Add(ruled.Append(nil))
+	f.Add(NewSummary(station, time.Minute, Weighted).Schemas()[0].Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, rest, err := ParseSchema(b)
 		if err != nil {

@@ -34,15 +34,21 @@ const (
 	Substituted          // entered by hand or taken from elsewhere
 	ScaleError           // the bits are no value of the type: BCD nibble over 9, NaN
 	Clock                // the time of the value is not to be trusted
+	NotRecorded          // the rule of the point left the reading out, see Rule; only as Unrecorded
 )
 
 var (
 	statusNames = [...]string{"good", "uncertain", "bad"}
 	reasonNames = [...]string{
 		"", "comm", "exception", "not connected", "sensor failure", "under range", "over range",
-		"frozen", "out of service", "substituted", "scale error", "clock",
+		"frozen", "out of service", "substituted", "scale error", "clock", "not recorded",
 	}
 )
+
+// Unrecorded stands in a scan where the rule of a point had nothing to record.
+// It is no reading: nothing is said of the instrument, and neither exports nor
+// the centre have a row of it.
+const Unrecorded = Quality(NotRecorded)
 
 // MakeQuality puts a status and a reason together.
 func MakeQuality(s Status, r Reason) Quality { return Quality(s)<<6 | Quality(r)&0x3f }
@@ -57,7 +63,7 @@ func (q Quality) Reason() Reason { return Reason(q & 0x3f) }
 // value read is kept; where none was read the bits are zero and mean nothing.
 func (q Quality) HasValue() bool {
 	if q.Status() != Bad {
-		return true
+		return q != Unrecorded
 	}
 	switch q.Reason() {
 	case Comm, Exception, NotConnected, OutOfService:
@@ -67,7 +73,9 @@ func (q Quality) HasValue() bool {
 }
 
 // Valid reports whether q is a combination this version knows.
-func (q Quality) Valid() bool { return q.Status() <= Bad && q.Reason() <= Clock }
+func (q Quality) Valid() bool {
+	return q.Status() <= Bad && q.Reason() <= Clock || q == Unrecorded
+}
 
 // String returns the status, such as "good".
 func (s Status) String() string {

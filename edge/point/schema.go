@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type Column struct {
 	// Statistic says what the value is of, in the schema of summaries; zero in
 	// any other.
 	Statistic Statistic
+	Rule      Rule // zero in a schema of summaries
 }
 
 // Value returns the engineering value of raw bits.
@@ -43,7 +45,7 @@ func (c *Column) Value(raw uint64) float64 {
 }
 
 // Schema holds the columns of one group in one lane, in the order of the values
-// of its scans. It is immutable: a point renamed, re-ranged or moved makes a
+// of its scans; those with a rule are in another schema than those without. It is immutable: a point renamed, re-ranged or moved makes a
 // new schema from a scan on, and rows taken under the old one keep it. It must
 // be durable before the first record that names it.
 type Schema struct {
@@ -61,7 +63,18 @@ const MaxColumns = 5000
 const (
 	readingsVersion  = 1
 	summariesVersion = 2
+	ruledVersion     = 3
 )
+
+func (s *Schema) version() byte {
+	switch {
+	case s.Interval > 0:
+		return summariesVersion
+	case slices.ContainsFunc(s.Columns, func(c Column) bool { return c.Rule != Rule{} }):
+		return ruledVersion
+	}
+	return readingsVersion
+}
 
 // ID returns the schema's name.
 func (s *Schema) ID() SchemaID {
@@ -80,13 +93,15 @@ func (s *Schema) ID() SchemaID {
 //	version u8 = 2 | group text | interval ms uvarint | columns uvarint
 //	column: as above | statistic u8
 //
+// and of readings where a column has a rule:
+//
+//	version u8 = 3 | group text | columns uvarint
+//	column: as in version 1 | method u8 | error f64 | silence ms uvarint
+//
 // Numbers of fixed width are big endian. A text over 255 bytes is cut; the
 // configuration refuses it before.
 func (s *Schema) Append(dst []byte) []byte {
-	version := byte(readingsVersion)
-	if s.Interval > 0 {
-		version = summariesVersion
-	}
+	version := s.version()
 	dst = append(dst, version)
 	dst = appendText(dst, s.Group)
 	if version == summariesVersion {
@@ -102,8 +117,13 @@ func (s *Schema) Append(dst []byte) []byte {
 		dst = appendText(dst, c.Tag)
 		dst = appendText(dst, c.Unit)
 		dst = appendText(dst, c.Description)
-		if version == summariesVersion {
+		switch version {
+		case summariesVersion:
 			dst = append(dst, byte(c.Statistic))
+		case ruledVersion:
+			dst = append(dst, byte(c.Rule.Method))
+			dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(c.Rule.Error))
+			dst = binary.AppendUvarint(dst, uint64(c.Rule.Silence/time.Millisecond))
 		}
 	}
 	return dst
@@ -116,8 +136,8 @@ var ErrMalformed = errors.New("malformed")
 func ParseSchema(b []byte) (*Schema, []byte, error) {
 	r := reader{b: b}
 	version := r.byte()
-	if !r.bad && version != readingsVersion && version != summariesVersion {
-		return nil, nil, fmt.Errorf("schema version %d, want %d or %d: %w", version, readingsVersion, summariesVersion, ErrMalformed)
+	if !r.bad && (version < readingsVersion || version > ruledVersion) {
+		return nil, nil, fmt.Errorf("schema version %d, want %d to %d: %w", version, readingsVersion, ruledVersion, ErrMalformed)
 	}
 	s := &Schema{Group: r.text()}
 	if version == summariesVersion {
@@ -133,13 +153,19 @@ func ParseSchema(b []byte) (*Schema, []byte, error) {
 	for i := range s.Columns {
 		c := &s.Columns[i]
 		*c = r.column()
-		if version == summariesVersion {
+		switch version {
+		case summariesVersion:
 			c.Statistic = Statistic(r.byte())
-			r.bad = r.bad || c.Statistic == AsRead || c.Statistic > Max
+			r.bad = r.bad || c.Statistic == AsRead || c.Statistic > Last
+		case ruledVersion:
+			c.Rule = r.rule()
 		}
 		if r.bad {
 			return nil, nil, fmt.Errorf("schema %q column %d: %w", s.Group, i, ErrMalformed)
 		}
+	}
+	if s.version() != version {
+		return nil, nil, fmt.Errorf("schema %q of version %d without a rule: %w", s.Group, version, ErrMalformed)
 	}
 	return s, r.b, nil
 }
@@ -157,6 +183,14 @@ func (r *reader) column() (c Column) {
 	c.Description = r.text()
 	r.bad = r.bad || id > math.MaxUint32 || !c.Type.Valid()
 	return c
+}
+
+func (r *reader) rule() (u Rule) {
+	u.Method = Method(r.byte())
+	u.Error = math.Float64frombits(r.uint(8))
+	u.Silence = r.milliseconds()
+	r.bad = r.bad || !u.valid()
+	return u
 }
 
 // Lookup finds a schema by its id; ok is false where it is not known.

@@ -2,6 +2,7 @@ package point
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -11,22 +12,44 @@ import (
 // schema's canonical form.
 type Statistic uint8
 
-// The statistics. A summary has the last four of every point, in this order.
+// The statistics, in the order of a summary's columns.
 const (
 	AsRead Statistic = iota // none: the reading itself
 	Count                   // how many good readings the other three stand for
 	Min                     // the least good reading, by engineering value
 	Mean                    // the mean of the good readings
 	Max                     // the greatest good reading, by engineering value
+	Last                    // the last reading, good or not
 )
 
-var statisticNames = [...]string{"", "count", "min", "mean", "max"}
+var statisticNames = [...]string{"", "count", "min", "mean", "max", "last"}
+
+// Statistics is a set of statistics.
+type Statistics uint8
+
+// Weighted is the set that summaries are summed up by.
+const Weighted = Statistics(1<<Count | 1<<Min | 1<<Mean | 1<<Max)
+
+// ParseStatistic is the inverse of String; ok is false for an unknown name.
+func ParseStatistic(name string) (st Statistic, ok bool) {
+	i := slices.Index(statisticNames[1:], name)
+	return Statistic(i + 1), i >= 0
+}
+
+// With returns the set with st in it.
+func (ss Statistics) With(st Statistic) Statistics { return ss | 1<<st }
+
+// Has reports whether st is in the set.
+func (ss Statistics) Has(st Statistic) bool { return ss&(1<<st) != 0 }
+
+// Len returns how many there are in the set.
+func (ss Statistics) Len() int { return bits.OnesCount8(uint8(ss)) }
 
 // String returns the name used in exports, such as "mean"; empty for AsRead.
 func (st Statistic) String() string { return statisticNames[st] }
 
-// statistics is how many columns of a summary a point takes.
-const statistics = int(Max)
+// weighted is how many columns a point takes in a summary that can be summed up.
+const weighted = int(Max)
 
 // Summary sums up the scans of one schema over intervals of boottime, which
 // begin at its multiples: one record an interval, stamped as the first scan in
@@ -35,13 +58,16 @@ const statistics = int(Max)
 // one of the greatest count has all that is in the others. Any others are of
 // different scans, and those of one interval are to be weighed by their counts.
 //
-// Of each point there are the count of good readings and their least, mean and
-// greatest. Where none was good the count is zero, and the three hold the last
-// reading whatever it was, under its quality. A summary is itself a scan, of
-// another schema, and summaries are summed up like scans.
+// Of each point there are some of: the count of good readings, their least, mean
+// and greatest, the last reading. Where none was good the count is zero, and the
+// three hold the last reading whatever it was, under its quality. What a rule left
+// out is not in them: mean and count are of what was recorded. A summary is itself
+// a scan, of another schema, and summaries of the statistics Weighted are summed
+// up like scans.
 type Summary struct {
 	source   *Schema
 	interval time.Duration
+	which    Statistics
 	parts    []*Schema
 	ids      []SchemaID // of parts
 
@@ -51,17 +77,18 @@ type Summary struct {
 	sums  []sum // one a point
 }
 
-// NewSummary returns an empty summary of scans of s, nil where that is not of
-// shorter intervals.
-func NewSummary(s *Schema, interval time.Duration) *Summary {
-	if s.Interval >= interval || (s.Interval > 0 && !s.summary()) {
+// NewSummary returns an empty summary of scans of s, of which it gives some of
+// the statistics: of summaries the Weighted. It is nil where s is not of shorter
+// intervals, or of summaries of other statistics.
+func NewSummary(s *Schema, interval time.Duration, which Statistics) *Summary {
+	if s.Interval >= interval || (s.Interval > 0 && !(s.weighted() && which == Weighted)) {
 		return nil
 	}
-	m := &Summary{source: s, interval: interval, parts: s.summaries(interval)}
+	m := &Summary{source: s, interval: interval, which: which, parts: s.summaries(interval, which)}
 	points := 0
 	for _, p := range m.parts {
 		m.ids = append(m.ids, p.ID())
-		points += len(p.Columns) / statistics
+		points += len(p.Columns) / which.Len()
 	}
 	m.sums = make([]sum, points)
 	return m
@@ -82,7 +109,9 @@ func (m *Summary) Add(sc *Scan) bool {
 	}
 	if m.scans == 0 {
 		m.first = at
-		clear(m.sums)
+		for i := range m.sums {
+			m.sums[i] = sum{quality: Unrecorded, lastQuality: Unrecorded}
+		}
 	} else if m.source.Interval > 0 && at.Boottime <= m.last {
 		return true
 	}
@@ -93,7 +122,7 @@ func (m *Summary) Add(sc *Scan) bool {
 			m.sums[i].add(c, sumOf(c, sc.Values[i], sc.Quality[i]))
 			continue
 		}
-		k := i * statistics
+		k := i * weighted
 		m.sums[i].add(&m.source.Columns[k+1], sumIn(m.source.Columns[k:], sc.Values[k:], sc.Quality[k:]))
 	}
 	return true
@@ -109,9 +138,9 @@ func (m *Summary) Records() (recs [][]byte) {
 	sums := m.sums
 	for i, p := range m.parts {
 		sc := Scan{Schema: m.ids[i], Stamp: m.first}
-		n := len(p.Columns) / statistics
-		for k := range sums[:n] {
-			sums[k].appendTo(&sc, p.Columns[k*statistics+2].Type)
+		n := len(p.Columns) / m.which.Len()
+		for k := range p.Columns {
+			sums[k/m.which.Len()].appendTo(&sc, &p.Columns[k])
 		}
 		sums = sums[n:]
 		recs = append(recs, sc.Append(nil, p))
@@ -125,13 +154,16 @@ type sum struct {
 	min, max uint64  // raw
 	mean     float64 // not scaled
 	quality  Quality // of all three; good where count > 0
+
+	last        uint64 // raw
+	lastQuality Quality
 }
 
 // sumOf returns the sum of a single reading.
 func sumOf(c *Column, raw uint64, q Quality) sum {
-	s := sum{min: raw, max: raw, mean: c.Type.Float(raw), quality: q}
+	s := sum{min: raw, max: raw, mean: c.Type.Float(raw), quality: q, last: raw, lastQuality: q}
 	switch {
-	case q.Status() != Good:
+	case q.Status() != Good || q == Unrecorded:
 	case math.IsNaN(s.mean):
 		s.quality = MakeQuality(Bad, ScaleError)
 	default:
@@ -149,6 +181,10 @@ func sumIn(cs []Column, values []uint64, qs []Quality) sum {
 
 // add takes in what came after; c has the type and scale of min and max.
 func (s *sum) add(c *Column, o sum) {
+	if o.quality == Unrecorded {
+		return
+	}
+	s.last, s.lastQuality = o.last, o.lastQuality
 	if o.count == 0 && s.count > 0 {
 		return
 	}
@@ -166,14 +202,23 @@ func (s *sum) add(c *Column, o sum) {
 	s.mean += (o.mean - s.mean) * float64(o.count) / float64(s.count)
 }
 
-// appendTo appends the statistics to the values of a summary.
-func (s *sum) appendTo(sc *Scan, mean Type) {
-	bits := math.Float64bits(s.mean)
-	if mean == Float32 {
-		bits = uint64(math.Float32bits(float32(s.mean)))
+// appendTo appends the statistic of a column to the values of a summary.
+func (s *sum) appendTo(sc *Scan, c *Column) {
+	raw, q := s.min, s.quality
+	switch {
+	case c.Statistic == Count:
+		raw, q = uint64(s.count), 0
+	case c.Statistic == Mean && c.Type == Float32:
+		raw = uint64(math.Float32bits(float32(s.mean)))
+	case c.Statistic == Mean:
+		raw = math.Float64bits(s.mean)
+	case c.Statistic == Max:
+		raw = s.max
+	case c.Statistic == Last:
+		raw, q = s.last, s.lastQuality
 	}
-	sc.Values = append(sc.Values, uint64(s.count), s.min, bits, s.max)
-	sc.Quality = append(sc.Quality, 0, s.quality, s.quality, s.quality)
+	sc.Values = append(sc.Values, raw)
+	sc.Quality = append(sc.Quality, q)
 }
 
 // below reports whether raw bits a stand for less than b, scaled.
@@ -184,14 +229,14 @@ func (c *Column) below(a, b uint64) bool {
 	return c.Type.less(a, b)
 }
 
-// summary reports whether the columns of s are the statistics of points, as
-// they are in a summary.
-func (s *Schema) summary() bool {
-	if len(s.Columns)%statistics != 0 {
+// weighted reports whether the columns of s are the statistics Weighted of
+// points, as they are in a summary.
+func (s *Schema) weighted() bool {
+	if len(s.Columns)%weighted != 0 {
 		return false
 	}
 	for i, c := range s.Columns {
-		if c.Statistic != Count+Statistic(i%statistics) || c.ID != s.Columns[i-i%statistics].ID {
+		if c.Statistic != Count+Statistic(i%weighted) || c.ID != s.Columns[i-i%weighted].ID {
 			return false
 		}
 	}
@@ -199,10 +244,10 @@ func (s *Schema) summary() bool {
 }
 
 // summaries returns the schemas of the summaries of scans of s.
-func (s *Schema) summaries(interval time.Duration) (parts []*Schema) {
-	most := MaxColumns
-	if s.Interval == 0 {
-		most /= statistics
+func (s *Schema) summaries(interval time.Duration, which Statistics) (parts []*Schema) {
+	most := MaxColumns / which.Len()
+	if s.Interval > 0 {
+		most *= which.Len()
 	}
 	for columns := range slices.Chunk(s.Columns, most) {
 		p := &Schema{Group: s.Group, Interval: interval}
@@ -212,8 +257,10 @@ func (s *Schema) summaries(interval time.Duration) (parts []*Schema) {
 				p.Columns = append(p.Columns, c.named(interval))
 				continue
 			}
-			for st := Count; st <= Max; st++ {
-				p.Columns = append(p.Columns, c.statistic(st).named(interval))
+			for st := Count; st <= Last; st++ {
+				if which.Has(st) {
+					p.Columns = append(p.Columns, c.statistic(st).named(interval))
+				}
 			}
 		}
 		parts = append(parts, p)
@@ -223,7 +270,7 @@ func (s *Schema) summaries(interval time.Duration) (parts []*Schema) {
 
 // statistic returns the column of a statistic of c.
 func (c Column) statistic(st Statistic) Column {
-	c.Statistic = st
+	c.Statistic, c.Rule = st, Rule{}
 	switch {
 	case st == Count:
 		c.Type, c.Scale, c.Unit, c.Decimals = Uint32, NoScale, "", 0

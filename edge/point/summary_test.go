@@ -16,7 +16,7 @@ import (
 
 func TestSummarySchemaBytesAreFrozen(t *testing.T) {
 	source := &Schema{Group: "fast", Columns: station.Columns[1:2]}
-	s := NewSummary(source, time.Minute).Schemas()[0]
+	s := NewSummary(source, time.Minute, Weighted).Schemas()[0]
 	checkGolden(t, s.Append(nil), `
 		02 04 66617374 e0d403 04
 		02 05 00 3ff0000000000000 0000000000000000 0f 54542d3130312e636f756e742e316d 00 00 01
@@ -66,7 +66,7 @@ func scans(r *rand.Rand, s *Schema, n int) (all []Scan) {
 // summed gives scans to a summary and returns what comes out.
 func summed(t *testing.T, s *Schema, interval time.Duration, all []Scan) (out []Scan) {
 	t.Helper()
-	m := NewSummary(s, interval)
+	m := NewSummary(s, interval, Weighted)
 	flush := func() {
 		for i, rec := range m.Records() {
 			var sc Scan
@@ -92,7 +92,7 @@ func summed(t *testing.T, s *Schema, interval time.Duration, all []Scan) (out []
 func plain(c *Column, all []Scan, i int) (count int, least, mean, greatest float64) {
 	var good []float64
 	for _, sc := range all {
-		if v := c.Value(sc.Values[i]); sc.Quality[i].Status() == Good && !math.IsNaN(v) {
+		if v := c.Value(sc.Values[i]); sc.Quality[i].Status() == Good && sc.Quality[i] != Unrecorded && !math.IsNaN(v) {
 			good = append(good, v)
 			mean += v
 		}
@@ -101,6 +101,16 @@ func plain(c *Column, all []Scan, i int) (count int, least, mean, greatest float
 		return 0, 0, 0, 0
 	}
 	return len(good), slices.Min(good), mean / float64(len(good)), slices.Max(good)
+}
+
+// lastOf returns the last reading of one column.
+func lastOf(all []Scan, i int) (raw uint64, q Quality) {
+	for _, sc := range slices.Backward(all) {
+		if sc.Quality[i] != Unrecorded {
+			return sc.Values[i], sc.Quality[i]
+		}
+	}
+	return 0, Unrecorded
 }
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*(1+math.Abs(a)+math.Abs(b)) }
@@ -128,9 +138,9 @@ func checkSummary(t *testing.T, s *Schema, parts *Schema, all []Scan, got *Scan)
 			}
 			continue
 		}
-		last := &all[len(all)-1]
-		if got.Values[k+1] != last.Values[i] || got.Values[k+3] != last.Values[i] || got.Quality[k+2].Status() == Good {
-			t.Errorf("none is good: %#x %v, the last was %#x %v", got.Values[k+1], got.Quality[k+2], last.Values[i], last.Quality[i])
+		raw, q := lastOf(all, i)
+		if good := got.Quality[k+2].Status() == Good && q != Unrecorded; got.Values[k+1] != raw || got.Values[k+3] != raw || good {
+			t.Errorf("none is good: %#x %v, the last was %#x %v", got.Values[k+1], got.Quality[k+2], raw, q)
 		}
 	}
 }
@@ -144,7 +154,7 @@ func TestSummaryIsWhatAPlainComputationGives(t *testing.T) {
 		}
 		all := scans(r, s, 400)
 		for _, interval := range []time.Duration{time.Minute, time.Hour} {
-			parts := NewSummary(s, interval).Schemas()[0]
+			parts := NewSummary(s, interval, Weighted).Schemas()[0]
 			out := summed(t, s, interval, all)
 			rest := all
 			for k := range out {
@@ -162,14 +172,66 @@ func TestSummaryIsWhatAPlainComputationGives(t *testing.T) {
 	}
 }
 
+func TestSummaryGivesTheStatisticsThatAreWanted(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	s := randomSchema(r)
+	all := scans(r, s, 300)
+	for i := range all {
+		all[i].Stamp.Boot, all[i].Stamp.Boottime = 1, time.Duration(i)*time.Second
+	}
+	which := Statistics(0).With(Last).With(Count)
+	m := NewSummary(s, time.Hour, which)
+	for i := range all {
+		m.Add(&all[i])
+	}
+	var got Scan
+	p := m.Schemas()[0]
+	if err := got.Decode(m.Records()[0], p); err != nil {
+		t.Fatal(err)
+	}
+	if which.Len() != 2 || len(p.Columns) != 2*len(s.Columns) {
+		t.Fatalf("%d columns of %d points", len(p.Columns), len(s.Columns))
+	}
+	for i := range s.Columns {
+		count, _, _, _ := plain(&s.Columns[i], all, i)
+		raw, q := lastOf(all, i)
+		if c := &p.Columns[2*i+1]; c.Statistic != Last || c.Type != s.Columns[i].Type || c.Rule != (Rule{}) || !strings.HasSuffix(c.Tag, ".last.1h") {
+			t.Errorf("column %+v", c)
+		}
+		if got.Values[2*i] != uint64(count) || got.Values[2*i+1] != raw || got.Quality[2*i+1] != q {
+			t.Errorf("count %d last %#x %v, want %d %#x %v", got.Values[2*i], got.Values[2*i+1], got.Quality[2*i+1], count, raw, q)
+		}
+	}
+	if NewSummary(p, 24*time.Hour, Weighted) != nil {
+		t.Error("a summary without min, mean and max is summed up")
+	}
+	back, _, err := ParseSchema(p.Append(nil))
+	if err != nil || !cmp.Equal(p, back) {
+		t.Errorf("%v %s", err, cmp.Diff(p, back))
+	}
+}
+
+func TestStatisticNamesComeBack(t *testing.T) {
+	for st := Count; st <= Last; st++ {
+		if got, ok := ParseStatistic(st.String()); !ok || got != st {
+			t.Errorf("%v: %v, %v", st, got, ok)
+		}
+	}
+	for _, name := range []string{"", "median"} {
+		if _, ok := ParseStatistic(name); ok {
+			t.Errorf("%q is a statistic", name)
+		}
+	}
+}
+
 func TestSummaryOfMinutesIsTheSummaryOfTheirReadings(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	s := randomSchema(r)
 	all := scans(r, s, 5000)
-	of := NewSummary(s, time.Minute).Schemas()[0]
+	of := NewSummary(s, time.Minute, Weighted).Schemas()[0]
 	minutes := summed(t, s, time.Minute, all)
-	direct := NewSummary(s, time.Hour).Schemas()
-	if diff := cmp.Diff(direct, NewSummary(of, time.Hour).Schemas()); diff != "" {
+	direct := NewSummary(s, time.Hour, Weighted).Schemas()
+	if diff := cmp.Diff(direct, NewSummary(of, time.Hour, Weighted).Schemas()); diff != "" {
 		t.Fatal(diff)
 	}
 	want, got := summed(t, s, time.Hour, all), summed(t, of, time.Hour, minutes)
@@ -200,8 +262,8 @@ func TestSummaryThatWasMadeAgainCountsOnce(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	s := randomSchema(r)
 	minutes := summed(t, s, time.Minute, scans(r, s, 50))
-	once := NewSummary(NewSummary(s, time.Minute).Schemas()[0], 24*time.Hour)
-	twice := NewSummary(NewSummary(s, time.Minute).Schemas()[0], 24*time.Hour)
+	once := NewSummary(NewSummary(s, time.Minute, Weighted).Schemas()[0], 24*time.Hour, Weighted)
+	twice := NewSummary(NewSummary(s, time.Minute, Weighted).Schemas()[0], 24*time.Hour, Weighted)
 	for i := range minutes {
 		minutes[i].Stamp.Boot, minutes[i].Stamp.Boottime = 1, time.Duration(i)*time.Minute
 		once.Add(&minutes[i])
@@ -225,7 +287,7 @@ func TestSummaryOfVeryManyPointsIsSeveralRecords(t *testing.T) {
 		s.Columns[i] = Column{ID: ID(i + 1), Tag: fmt.Sprint(i), Type: Uint16, Scale: NoScale}
 		sc.Values[i] = uint64(i)
 	}
-	m := NewSummary(s, time.Minute)
+	m := NewSummary(s, time.Minute, Weighted)
 	m.Add(&sc)
 	i := 0
 	for k, rec := range m.Records() {
@@ -247,12 +309,12 @@ func TestSummaryOfVeryManyPointsIsSeveralRecords(t *testing.T) {
 }
 
 func TestSummaryIsOfShorterIntervalsOnly(t *testing.T) {
-	minutes := NewSummary(station, time.Minute).Schemas()[0]
+	minutes := NewSummary(station, time.Minute, Weighted).Schemas()[0]
 	for _, s := range []*Schema{
-		minutes, NewSummary(station, time.Hour).Schemas()[0],
+		minutes, NewSummary(station, time.Hour, Weighted).Schemas()[0],
 		{Group: "g", Interval: time.Second, Columns: minutes.Columns[1:]},
 	} {
-		if NewSummary(s, time.Minute) != nil {
+		if NewSummary(s, time.Minute, Weighted) != nil {
 			t.Errorf("interval %v, %d columns: there is a summary of a minute", s.Interval, len(s.Columns))
 		}
 	}
@@ -260,11 +322,11 @@ func TestSummaryIsOfShorterIntervalsOnly(t *testing.T) {
 
 func TestLongTagKeepsItsEnding(t *testing.T) {
 	s := &Schema{Columns: []Column{{ID: 1, Tag: strings.Repeat("x", 255), Type: Bool, Scale: NoScale}}}
-	minutes := NewSummary(s, time.Minute).Schemas()[0]
+	minutes := NewSummary(s, time.Minute, Weighted).Schemas()[0]
 	if tag := minutes.Columns[2].Tag; len(tag) != 255 || !strings.HasSuffix(tag, "x.mean.1m") {
 		t.Errorf("tag of %d bytes: %s", len(tag), tag)
 	}
-	if tag := NewSummary(minutes, time.Hour).Schemas()[0].Columns[2].Tag; len(tag) != 255 || !strings.HasSuffix(tag, "x.mean.1h") {
+	if tag := NewSummary(minutes, time.Hour, Weighted).Schemas()[0].Columns[2].Tag; len(tag) != 255 || !strings.HasSuffix(tag, "x.mean.1h") {
 		t.Errorf("tag of %d bytes: %s", len(tag), tag)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // minute is a batch in lane trend with the summary of the scans 1 to 59.
 func minute(t *testing.T) *batch.Batch {
 	t.Helper()
-	m := point.NewSummary(pressures, time.Minute)
+	m := point.NewSummary(pressures, time.Minute, point.Weighted)
 	for n := range uint64(59) {
 		var sc point.Scan
 		if err := sc.Decode(scan(pressures, n+1), pressures); err != nil {
