@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 
 	"skyhaul/edge/point"
 )
@@ -16,12 +17,17 @@ var (
 )
 
 // version is the PRAGMA user_version of schema.sql.
-const version = 2
+const version = 3
 
-// upgrade gives tables of version 1 what those of version 2 have.
-const upgrade = `
-	ALTER TABLE schema ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
-	ALTER TABLE point ADD COLUMN statistic TEXT NOT NULL DEFAULT '';`
+// upgrades give tables of version 1, 2 ... what those of the next have.
+var upgrades = []string{
+	`ALTER TABLE schema ADD COLUMN interval_ms INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE point ADD COLUMN statistic TEXT NOT NULL DEFAULT '';`,
+
+	`ALTER TABLE point ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+	ALTER TABLE point ADD COLUMN error REAL NOT NULL DEFAULT 0;
+	ALTER TABLE point ADD COLUMN silence_ms INTEGER NOT NULL DEFAULT 0;`,
+}
 
 var errForeign = errors.New("it holds tables of another program")
 
@@ -38,8 +44,8 @@ func create(t *tx) error {
 	switch {
 	case found == version:
 		return nil
-	case found == 1:
-		return t.script(upgrade)
+	case found > 0 && found < version:
+		return t.script(strings.Join(upgrades[found-1:], "\n"))
 	case found != 0:
 		return fmt.Errorf("it is of version %d, this program knows %d", found, version)
 	case others != 0:
@@ -60,7 +66,7 @@ func (t *tx) script(ddl string) error {
 // words fills the tables that say what the numbers mean.
 func (t *tx) words() error {
 	for q := point.Quality(0); q.Status() <= point.Bad; q++ {
-		if !q.Valid() {
+		if !q.Valid() || q == point.Unrecorded {
 			continue
 		}
 		if _, err := t.exec("INSERT INTO quality VALUES (?, ?, ?)", int64(q), q.Status().String(), q.Reason().String()); err != nil {

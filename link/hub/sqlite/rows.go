@@ -74,6 +74,9 @@ func (w *writer) readingsOf(seq int64, sc schema) error {
 	}
 	for i := range sc.Columns {
 		raw, q := w.scan.Values[i], w.scan.Quality[i]
+		if q == point.Unrecorded {
+			continue
+		}
 		w.pending = append(w.pending, w.epoch, seq, int64(i), int64(raw), value(&sc.Columns[i], raw, q), int64(q))
 		if sc.Interval == 0 {
 			w.readings++

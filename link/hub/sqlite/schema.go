@@ -114,9 +114,9 @@ func (t *tx) saveSchemas(site, epoch int64, b *batch.Batch) error {
 func (t *tx) savePoints(row int64, sc *point.Schema) error {
 	for i := range sc.Columns {
 		c := &sc.Columns[i]
-		_, err := t.exec("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		_, err := t.exec("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			row, int64(i), int64(c.ID), c.Tag, c.Description, c.Unit, c.Type.String(), number(c.Scale.Factor), number(c.Scale.Offset), int64(c.Decimals),
-			c.Statistic.String())
+			c.Statistic.String(), c.Rule.Method.String(), c.Rule.Error, c.Rule.Silence.Milliseconds())
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
--- The tables of a skyhub database, version 2 (PRAGMA user_version).
+-- The tables of a skyhub database, version 3 (PRAGMA user_version).
 --
 -- A record is named for ever by its epoch and its sequence number in it, so
 -- these two are the key of everything that came as a record. Times in columns
@@ -75,7 +75,10 @@ CREATE TABLE point (
     factor      REAL,                           -- value = raw * factor + offset
     offset      REAL,
     decimals    INTEGER NOT NULL,               -- -1 for as many as needed
-    statistic   TEXT    NOT NULL DEFAULT '',    -- in a summary: count, min, mean or max of the good readings
+    statistic   TEXT    NOT NULL DEFAULT '',    -- in a summary: count, min, mean or max of the good readings, or the last
+    rule        TEXT    NOT NULL DEFAULT '',    -- which readings there are: '' all, change, deadband, swinging door
+    error       REAL    NOT NULL DEFAULT 0,     -- how far a reading that is not there may be off from what tells it
+    silence_ms  INTEGER NOT NULL DEFAULT 0,     -- the first scan after so long has a reading again
     PRIMARY KEY (schema, col)
 ) STRICT, WITHOUT ROWID;
 
@@ -95,7 +98,10 @@ CREATE TABLE scan (
 
 CREATE INDEX scan_by_time ON scan (epoch, wall_ms);
 
--- One value of a scan.
+-- One value of a scan. Of a point with a rule not every scan has one: a reading
+-- holds until the next one of the point and boot. Only with a swinging door those
+-- between two good ones of one epoch lie on the straight line over boottime_ms, and
+-- nothing is told of what came after the last one of an epoch.
 CREATE TABLE reading (
     epoch   INTEGER NOT NULL,
     seq     INTEGER NOT NULL,

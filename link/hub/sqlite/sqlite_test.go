@@ -176,6 +176,26 @@ func TestReadingsShowWhatTheSiteTook(t *testing.T) {
 	checkTable(t, path, "SELECT bound FROM scan", []string{"null"})
 }
 
+func TestWhatARuleLeftOutHasNoRow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	s := open(t, path)
+	ruled := &point.Schema{Group: "pressures", Columns: []point.Column{
+		{ID: 7, Tag: "PT-101", Type: point.Uint16, Scale: point.NoScale, Rule: point.Rule{Method: point.Deadband, Error: 0.5, Silence: time.Minute}},
+		{ID: 8, Tag: "PT-102", Type: point.Uint16, Scale: point.NoScale, Rule: point.Rule{Method: point.OnChange, Silence: time.Hour}},
+	}}
+	sc := point.Scan{Schema: ruled.ID(), Values: []uint64{5, 0}, Quality: []point.Quality{0, point.Unrecorded}}
+	b := passes(1, 0, 1, 1, 1)
+	b.Schemas = append(b.Schemas, ruled)
+	b.Records[0].Data = sc.Append(nil, ruled)
+	store(t, s, b)
+	checkTable(t, path, "SELECT tag, value, quality FROM readings", []string{"PT-101", "5", "good"})
+	checkTable(t, path, "SELECT records, readings FROM site", []string{"1", "1"})
+	checkTable(
+		t, path, "SELECT tag, rule, error, silence_ms FROM point_versions WHERE schema = '"+ruled.ID().String()+"'",
+		[]string{"PT-101", "deadband", "0.5", "60000"}, []string{"PT-102", "change", "0", "3600000"},
+	)
+}
+
 func TestRowsKeepTheScaleTheyWereTakenUnder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s := open(t, path)

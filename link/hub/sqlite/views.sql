@@ -35,10 +35,10 @@ JOIN quality ON quality.quality = reading.quality
 JOIN time_quality ON time_quality.time_quality = scan.time_quality
 WHERE schema.interval_ms = 0;
 
--- What a site made of readings that it had no space for: of each point and
--- interval how many were good (statistic count) and their min, mean and max. If
--- none was good the count is 0, and the others are the last reading whatever it
--- was. time, boot and boottime_ms are those of the first scan in the interval.
+-- What a site made of readings that it had no space for or was not to send: of
+-- each point and interval how many were good (statistic count), their min, mean
+-- and max, and the last. If none was good the count is 0, and the others are the
+-- last reading whatever it was. time, boot and boottime_ms are those of the first scan in the interval.
 -- Where they are the same, a summary was made again, and the one of the greatest
 -- count has all that is in the others. Several others of one interval are of
 -- different scans, to be weighed by their counts.
@@ -81,7 +81,7 @@ DROP VIEW IF EXISTS point_versions;
 CREATE VIEW point_versions AS
 SELECT
     site.site, point.point_id, point.tag, point.description, point.unit, point.type,
-    point.factor, point.offset, point.decimals, schema.grp AS "group", schema.schema,
+    point.factor, point.offset, point.decimals, point.rule, point.error, point.silence_ms, schema.grp AS "group", schema.schema,
     epoch.lane, epoch.epoch, schema.seq
 FROM point
 JOIN schema ON schema.id = point.schema
