@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"modbus/bus":       1, // one line owns one port or endpoint: scheduler, planner, dead units
 	"modbus/sim":       1, // replayed, simulated and faulty units
 	"edge/clock":       1, // boot ordinal, CLOCK_BOOTTIME, wall time and its quality
+	"edge/sieve":       1, // readings left out of the records, within a stated error
 	"edge/status":      1, // snapshot, local web page, /status.json, /metrics
 	"link/batch":       1, // the wire format: records <-> bytes
 	"link/batch/bench": 2, // bytes per reading of recorded data
