@@ -186,11 +186,8 @@ func OpenStore(c *config.Config, dir string, key []byte, s *Schemas, log *slog.L
 	o := bufferstore.Options{Codec: batch.NewChunkCodec(s.Lookup), Quota: c.Buffer.Quota, Key: key, Logger: log}
 	for _, l := range point.Lanes() {
 		lane := bufferstore.LaneOptions{Name: l.String(), Policy: bufferstore.Keep, Retain: c.Buffer.Retain[l]}
-		switch l {
-		case point.History:
+		if l == point.History || l == point.Trend {
 			lane.Policy = c.Buffer.WhenFull
-		case point.Trend:
-			lane.Policy = bufferstore.Thin // nothing is in it where history isn't thinned
 		}
 		o.Lanes = append(o.Lanes, lane)
 	}

@@ -171,7 +171,7 @@ func (t *thinner) append(ctx context.Context, recs [][]byte) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	last := t.trend.Append(recs...) // nothing else appends to lane trend
+	last := t.trend.Append(recs...)
 	if err := t.sync(ctx); err != nil {
 		return fmt.Errorf("make summaries durable: %w", err)
 	}

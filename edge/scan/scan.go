@@ -1,7 +1,9 @@
 // Package scan reads groups of points on their grid and makes records of them:
-// one pass of a group is one record a lane. It decides what a value is worth
-// (quality with its reason) and when an alarm begins and ends. It owns no port:
-// requests go through a bus, records into a sink that never blocks.
+// one pass of a group is one record a lane. Points with a rule or a summary are
+// left out of it and have records of their own, see [point.Rule] and [Summary].
+// The package decides what a value is worth (quality with its reason) and when an
+// alarm begins and ends, at every pass. It owns no port: requests go through a
+// bus, records into a sink that never blocks.
 package scan
 
 import (
@@ -29,7 +31,8 @@ type Sink interface {
 type Point struct {
 	point.Column
 	Lane     point.Lane
-	Local    bool // shown and judged here, never sent
+	Local    bool    // shown and judged here, never sent
+	Summary  Summary // for lane trend; not with a rule
 	Unit     modbus.UnitID
 	Function modbus.FunctionCode // 1 to 4
 	Addr     uint16

@@ -378,3 +378,92 @@ func TestAlarmStaysWhileNobodyKnowsBetter(t *testing.T) {
 		}
 	})
 }
+
+// rows returns the values of the records in a lane that a schema reads; nil
+// where nothing is recorded.
+func (k *kept) rows(t *testing.T, l point.Lane, s *point.Schema) (rows [][]any) {
+	t.Helper()
+	for _, r := range *k {
+		id, ok := point.ScanSchema(r.rec)
+		if r.lane != l || !ok || id != s.ID() {
+			continue
+		}
+		var sc point.Scan
+		if err := sc.Decode(r.rec, s); err != nil {
+			t.Fatal(err)
+		}
+		var row []any
+		for i, q := range sc.Quality {
+			switch {
+			case q == point.Unrecorded:
+				row = append(row, nil)
+			default:
+				row = append(row, s.Columns[i].Value(sc.Values[i]))
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// play gives holding register 0 a value each second, and scans g.
+func play(t *testing.T, g scan.Group, values ...uint16) (*scan.Scanner, *kept) {
+	t.Helper()
+	b := bank(map[uint16]uint16{0: values[0], 1: 7})
+	l := newLine(map[modbus.UnitID]*modbus.Bank{1: b})
+	return scanFor(t, time.Duration(len(values))*time.Second, g, l, func(*scan.Scanner) {
+		time.Sleep(500 * time.Millisecond)
+		for _, v := range values[1:] {
+			b.Set(modbus.HoldingRegisters, 0, v)
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestPointsWithARuleHaveRecordsOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		whole, change, still, door := register(1, 1, 0), register(2, 1, 0), register(3, 1, 1), register(4, 1, 0)
+		change.Rule = point.Rule{Method: point.OnChange, Silence: time.Hour}
+		still.Rule = point.Rule{Method: point.Deadband, Error: 1, Silence: 3 * time.Second}
+		door.Rule = point.Rule{Method: point.SwingingDoor, Error: 0.1, Silence: time.Hour}
+		door.Alarms = []scan.Alarm{{Condition: "hi", Limit: 13}}
+		s, k := play(t, group(whole, change, still, door), 10, 11, 12, 13, 14, 14)
+		schemas := s.Schemas()
+		if len(schemas) != 3 {
+			t.Fatalf("%d schemas, want one of whole points, one of those with a rule, one of doors", len(schemas))
+		}
+		for i, want := range [][][]any{
+			{{10.}, {11.}, {12.}, {13.}, {14.}, {14.}},
+			{{10., 7.}, {11., nil}, {12., nil}, {13., 7.}, {14., nil}},
+			{{10.}, {14.}, {14.}},
+		} {
+			if diff := cmp.Diff(want, k.rows(t, point.History, schemas[i])); diff != "" {
+				t.Errorf("schema %d: %s", i, diff)
+			}
+		}
+		if diff := cmp.Diff([]string{"hi begins"}, k.events(t)); diff != "" {
+			t.Errorf("an alarm is judged at every pass: %s", diff)
+		}
+		for _, r := range s.Latest() {
+			if r.Quality != 0 || r.Stamp.Boot == 0 {
+				t.Errorf("%s is shown as %v", r.Tag, r.Quality)
+			}
+		}
+	})
+}
+
+func TestSummarisedPointSendsItsSummariesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := register(1, 1, 0)
+		p.Lane = point.Trend
+		p.Summary = scan.Summary{Interval: 4 * time.Second, Statistics: point.Weighted.With(point.Last)}
+		s, k := play(t, group(p), 10, 11, 12, 13, 20, 30)
+		want := [][]any{{4., 10., 11.5, 13., 13.}, {2., 20., 25., 30., 30.}}
+		if diff := cmp.Diff(want, k.rows(t, point.Trend, s.Schemas()[0])); diff != "" {
+			t.Error(diff)
+		}
+		if len(*k) != 2 || len(s.Schemas()) != 1 {
+			t.Errorf("%d records of %d schemas", len(*k), len(s.Schemas()))
+		}
+	})
+}

@@ -15,7 +15,7 @@ type Scanner struct {
 	opts    Options
 	class   bus.Class // of its requests: a group with alarms goes first
 	units   []*unitReader
-	lanes   []lane
+	outlets []*outlet
 	judges  []judge
 	values  []uint64        // of the running pass, one a point
 	quality []point.Quality // of the running pass, one a point
@@ -23,14 +23,6 @@ type Scanner struct {
 	mu       sync.Mutex
 	latest   []Reading // guarded by mu
 	overruns uint64    // guarded by mu
-}
-
-// lane is the part of a group that goes into one lane.
-type lane struct {
-	lane    point.Lane
-	schema  *point.Schema
-	columns []int // indices of points
-	scan    point.Scan
 }
 
 // New returns a scanner of g. It does nothing before Run.
@@ -43,7 +35,7 @@ func New(g Group, o Options) *Scanner {
 		opts:    o,
 		class:   bus.Poll,
 		units:   newUnitReaders(g),
-		lanes:   newLanes(g),
+		outlets: newOutlets(g, o.Sink),
 		judges:  make([]judge, len(g.Points)),
 		values:  make([]uint64, len(g.Points)),
 		quality: make([]point.Quality, len(g.Points)),
@@ -63,30 +55,11 @@ func New(g Group, o Options) *Scanner {
 	return s
 }
 
-func newLanes(g Group) (ls []lane) {
-	for _, l := range point.Lanes() {
-		s := &point.Schema{Group: g.Name}
-		var columns []int
-		for i := range g.Points {
-			if p := &g.Points[i]; p.Lane == l && !p.Local {
-				s.Columns = append(s.Columns, p.Column)
-				columns = append(columns, i)
-			}
-		}
-		if n := len(columns); n > 0 {
-			ls = append(ls, lane{l, s, columns, point.Scan{
-				Schema: s.ID(), Values: make([]uint64, n), Quality: make([]point.Quality, n),
-			}})
-		}
-	}
-	return ls
-}
-
 // Schemas returns the schemas that the scanner's records name. They must be
 // durable before Run.
 func (s *Scanner) Schemas() (schemas []*point.Schema) {
-	for i := range s.lanes {
-		schemas = append(schemas, s.lanes[i].schema)
+	for _, o := range s.outlets {
+		schemas = append(schemas, o.schemas...)
 	}
 	return schemas
 }
@@ -106,12 +79,14 @@ func (s *Scanner) Overruns() uint64 {
 	return s.overruns
 }
 
-// Run makes a pass at every place of the grid until ctx ends; then it returns
-// nil. The grid is one of running time: a wall clock that steps moves nothing.
+// Run makes a pass at every place of the grid until ctx ends; then it records
+// what rules and summaries held back, and returns nil. The grid is one of
+// running time: a wall clock that steps moves nothing.
 // A pass that takes longer than the interval leaves out the places it covers.
 func (s *Scanner) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer s.flush()
 	start := time.Now()
 	for place := time.Duration(0); ; {
 		select {
@@ -132,7 +107,7 @@ func (s *Scanner) Run(ctx context.Context) error {
 	}
 }
 
-// pass reads every unit, judges the values and puts one record into each lane.
+// pass reads every unit, judges the values and hands them to the outlets.
 // Units are read side by side, so that the pause one of them needs is another's
 // turn on the line.
 func (s *Scanner) pass(ctx context.Context) {
@@ -185,16 +160,5 @@ func (s *Scanner) judge(stamp point.Stamp) {
 		for k := range events {
 			s.opts.Sink.Put(point.Alarm, events[k].Append(nil))
 		}
-	}
-}
-
-func (s *Scanner) put(stamp point.Stamp) {
-	for i := range s.lanes {
-		l := &s.lanes[i]
-		l.scan.Stamp = stamp
-		for k, p := range l.columns {
-			l.scan.Values[k], l.scan.Quality[k] = s.values[p], s.quality[p]
-		}
-		s.opts.Sink.Put(l.lane, l.scan.Append(nil, l.schema))
 	}
 }
