@@ -16,6 +16,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"skyhaul/edge/point"
+	"skyhaul/edge/scan"
 	"skyhaul/link/window"
 	"skyhaul/modbus"
 )
@@ -148,6 +149,23 @@ func TestMistakesAreOneClearLineEach(t *testing.T) {
 		{"cron", `hub_key_file = "credential:site-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"61 * * * *\"", `skyhaul.toml:26: [uplink.window]: cron: `},
 		{"two windows", `hub_key_file = "credential:site-key"`, "hub_key_file = \"k\"\n[uplink.window]\ncron = \"1 * * * *\"\nevery = \"1h\"", `[uplink.window]: cron: give either cron and duration, or every and open`},
 		{"quota", `[[uplink]]`, "[buffer]\nquota = \"1MiB\"\n[[uplink]]", `skyhaul.toml:23: [buffer]: quota: "1MiB" is too small: 64MiB are the least`},
+		{"word of send", `address = 40001`, "address = 40001\nsend = \"some\"", `skyhaul.toml:19: tag "PT-101": send: "some" is not one of all, none, change, deadband(0.5), deadband(0.5%), swinging_door(0.5)`},
+		{"open bracket", `address = 40001`, "address = 40001\nsend = \"deadband(1\"", `send: "deadband(1" is not one of all`},
+		{"loss in custody", `address = 40001`, "address = 40001\nlane = \"custody\"\nsend = \"deadband(0.1)\"", `skyhaul.toml:20: tag "PT-101": send: "deadband(0.1)" can't be in lane custody, which keeps every reading: say all or none, or lane history`},
+		{"change in custody", `address = 40001`, "address = 40001\nlane = \"custody\"\nsend = \"change\"", `send: "change" can't be in lane custody`},
+		{"summary in custody", `address = 40001`, "address = 40001\nlane = \"custody\"\nsend = \"summary(5m)\"", `send: "summary(5m)" can't be in lane custody`},
+		{"negative deadband", `address = 40001`, "address = 40001\nsend = \"deadband(-0.1)\"", `send: "deadband(-0.1)": "-0.1" is not an error above 0: write it in engineering units as 0.5, or in percent of the span as 0.5%; for none at all say change`},
+		{"deadband of nothing", `address = 40001`, "address = 40001\nsend = \"deadband(0)\"", `send: "deadband(0)": "0" is not an error above 0`},
+		{"deadband of no number", `address = 40001`, "address = 40001\nsend = \"swinging_door(NaN)\"", `send: "swinging_door(NaN)": "NaN" is not an error above 0`},
+		{"percent of nothing", `address = 40001`, "address = 40001\nsend = \"deadband(0.5%)\"", `send: "deadband(0.5%)": percent of what? Give eng_low and eng_high, or valid_low and valid_high, or write the error in engineering units`},
+		{"all of the span", `address = 40001`, "address = 40001\nvalid_low = 0\nvalid_high = 10\nsend = \"deadband(100%)\"", `send: "deadband(100%)": 100 % is the whole span of the point`},
+		{"deadband of a bool", `address = 40001`, "address = 40001\nbit = 1\nsend = \"swinging_door(1)\"", `send: "swinging_door(1)" can't be: a bool has no error between 0 and 1: say change`},
+		{"max_silence", `address = 40001`, "address = 40001\nsend = \"change\"\nmax_silence = \"1ms\"", `max_silence: "1ms" is not between 1s and 24h0m0s`},
+		{"silence of a scan", `address = 40001`, "address = 40001\nsend = \"change\"\nmax_silence = \"1500ms\"", `skyhaul.toml:17: tag "PT-101": max_silence: 1.5s is less than two scans of group "fast", which are 1s apart, so nothing would be left out: make it longer, or send all`},
+		{"summary of nothing", `address = 40001`, "address = 40001\nsend = \"summary()\"", `send: "summary()": "" is not an interval of 1s to 24h: write it as 1m, 5m or 1h`},
+		{"summary of a scan", `address = 40001`, "address = 40001\nsend = \"summary(1s)\"", `skyhaul.toml:17: tag "PT-101": send: a summary of 1s has less than two scans of group "fast", which are 1s apart: make it longer, or say all`},
+		{"statistic", `address = 40001`, "address = 40001\nsend = \"summary(5m: median)\"", `send: "summary(5m: median)": "median" is not one of count, min, mean, max, last`},
+		{"no statistic", `address = 40001`, "address = 40001\nsend = \"summary(5m: )\"", `send: "summary(5m: )": no statistics after the colon`},
 		{"no group", "[[group]]\nname = \"fast\"\ninterval = \"1s\"\n", ``, `skyhaul.toml:17: tag "PT-101": group: there is none: write a [[group]] with a name and an interval`},
 		{"listen", `[[uplink]]`, "[status]\nlisten = \"8080\"\n[[uplink]]", `skyhaul.toml:23: [status]: listen: "8080" is not host:port`},
 	} {
@@ -160,6 +178,45 @@ func TestMistakesAreOneClearLineEach(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestSendBecomesARule(t *testing.T) {
+	c, err := load(t, strings.Replace(minimal, "[[unit.point]]\nid = 1\ntag = \"PT-101\"\naddress = 40001\n", "points = \"p.csv\"\n", 1), "p.csv", `id;tag;address;raw_low;raw_high;eng_low;eng_high;valid_low;valid_high;send;max_silence
+1;A;40001;;;;;;;change;
+2;B;40002;;;;;;;deadband(0.25);1h
+3;C;40003;0;4095;60;-20;0;5;deadband( 0.5 % );
+4;D;40004;;;;;-10;40;swinging_door (1%);
+5;E;40005;;;;;;;summary(5m);
+6;F;40006;;;;;;;summary(90s: last max,max);
+7;G;40007;;;;;;;all;1h
+8;H;40008;;;;;;;none;
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type sent struct {
+		Lane    point.Lane
+		Local   bool
+		Rule    point.Rule
+		Summary scan.Summary
+	}
+	want := []sent{
+		{Lane: point.History, Rule: point.Rule{Method: point.OnChange, Silence: 15 * time.Minute}},
+		{Lane: point.History, Rule: point.Rule{Method: point.Deadband, Error: 0.25, Silence: time.Hour}},
+		{Lane: point.History, Rule: point.Rule{Method: point.Deadband, Error: 0.4, Silence: 15 * time.Minute}},
+		{Lane: point.History, Rule: point.Rule{Method: point.SwingingDoor, Error: 0.5, Silence: 15 * time.Minute}},
+		{Lane: point.Trend, Summary: scan.Summary{Interval: 5 * time.Minute, Statistics: point.Weighted}},
+		{Lane: point.Trend, Summary: scan.Summary{Interval: 90 * time.Second, Statistics: point.Statistics(0).With(point.Max).With(point.Last)}},
+		{Lane: point.History},
+		{Lane: point.History, Local: true},
+	}
+	var got []sent
+	for _, p := range c.Groups[0].Points {
+		got = append(got, sent{p.Lane, p.Local, p.Rule, p.Summary})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

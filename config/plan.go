@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"skyhaul/edge/point"
+	"skyhaul/edge/scan"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
 )
@@ -24,7 +26,14 @@ type GroupPlan struct {
 	Group    *Group
 	Units    []UnitPlan
 	Pass     time.Duration
-	Readings float64 // sent in a day
+	Readings float64 // sent in a day whatever they are, those of summaries among them
+	Ruled    Ruled
+}
+
+// Ruled is what a rule leaves out readings of.
+type Ruled struct {
+	Points      int
+	Least, Most float64 // readings sent in a day: of values that stand still, of none that does
 }
 
 // UnitPlan is what is read from one unit in a pass.
@@ -55,9 +64,7 @@ func planGroup(g *Group) GroupPlan {
 	want := map[modbus.UnitID][]bus.Range{}
 	for i := range g.Points {
 		want[g.Points[i].Unit] = append(want[g.Points[i].Unit], g.Points[i].Range())
-		if !g.Points[i].Local {
-			p.Readings += float64(24*time.Hour) / float64(g.Interval)
-		}
+		p.count(&g.Points[i])
 	}
 	for _, unit := range slices.Sorted(maps.Keys(want)) {
 		blocks := bus.Plan(want[unit], g.Costs[unit], nil)
@@ -67,6 +74,23 @@ func planGroup(g *Group) GroupPlan {
 		p.Units = append(p.Units, UnitPlan{unit, len(want[unit]), blocks})
 	}
 	return p
+}
+
+// count adds what a point sends in a day.
+func (p *GroupPlan) count(pt *scan.Point) {
+	const day = float64(24 * time.Hour)
+	scans := day / float64(p.Group.Interval)
+	switch {
+	case pt.Local:
+	case pt.Summary.Interval > 0:
+		p.Readings += day / float64(pt.Summary.Interval) * float64(pt.Summary.Statistics.Len())
+	case pt.Rule.Method != point.EveryReading:
+		p.Ruled.Points++
+		p.Ruled.Least += day / float64(pt.Rule.Silence)
+		p.Ruled.Most += scans
+	default:
+		p.Readings += scans
+	}
 }
 
 // overloaded reports lines that can't carry what is asked of them.
@@ -82,14 +106,18 @@ func (r *reader) overloaded(c *Config) {
 	}
 }
 
-// Readings returns how many readings the site sends in a day.
-func (c *Config) Readings() (n float64) {
+// Readings returns how many readings the site sends in a day whatever they are,
+// and what its points with rules may send beside.
+func (c *Config) Readings() (n float64, ruled Ruled) {
 	for _, p := range c.Plan() {
 		for _, g := range p.Groups {
 			n += g.Readings
+			ruled.Points += g.Ruled.Points
+			ruled.Least += g.Ruled.Least
+			ruled.Most += g.Ruled.Most
 		}
 	}
-	return n
+	return n, ruled
 }
 
 // Describe names a block as an engineer does, such as "holding 0 to 24".

@@ -237,7 +237,7 @@ func (t *table) point(u *unit) (p scan.Point, group string, enabled bool) {
 	p.Alarms = t.alarms()
 	p.FrozenAfter = t.duration("frozen_after", 0, 0, 8760*time.Hour)
 	p.Lane, _ = point.ParseLane(t.choice("lane", "history", "history", "custody"))
-	p.Local = t.choice("send", "all", "all", "none") == "none"
+	t.send(&p)
 	group = t.text("group", "")
 	enabled = t.flag("enabled", true)
 	for _, s := range []struct{ key, text string }{{"tag", p.Tag}, {"description", p.Description}, {"unit", p.Column.Unit}} {

@@ -267,6 +267,7 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 				r.probs.add("%s: tag %q: group: there is no group %q: there are %q", p.where, p.Tag, p.group, names)
 				continue
 			}
+			p.tooSeldom(&r.probs, p.group, interval)
 			key := p.group + "\x00" + u.line
 			i, ok := index[key]
 			if !ok {

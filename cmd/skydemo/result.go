@@ -124,6 +124,9 @@ func collect(readings map[key]value, lane point.Lane, rec bufferstore.Record, sc
 		return err
 	}
 	for i := range schema.Columns {
+		if sc.Quality[i] == point.Unrecorded {
+			continue
+		}
 		k := key{lane, rec.Epoch, rec.First, schema.Columns[i].ID}
 		readings[k] = value{sc.Values[i], sc.Quality[i]}
 	}

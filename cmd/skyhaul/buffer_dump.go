@@ -137,8 +137,10 @@ func (b *view) fillScan(out *entry, rec bufferstore.Record) {
 	}
 	out.Kind, out.Group = "scan", schema.Group
 	for i := range schema.Columns {
-		c := &schema.Columns[i]
-		out.Readings = append(out.Readings, reading{c.Tag, c.Type.Format(sc.Values[i]), sc.Quality[i].String()})
+		c, q := &schema.Columns[i], sc.Quality[i]
+		if q != point.Unrecorded {
+			out.Readings = append(out.Readings, reading{c.Tag, c.Type.Format(sc.Values[i]), q.String()})
+		}
 	}
 }
 

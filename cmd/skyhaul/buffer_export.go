@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skyhaul/bufferstore"
+	"skyhaul/edge/point"
 )
 
 func bufferExportCommand() *cobra.Command {
@@ -63,6 +64,9 @@ func (b *view) readings(lane string, rec bufferstore.Record, write func([]string
 	}
 	for i := range schema.Columns {
 		c, q := &schema.Columns[i], sc.Quality[i]
+		if q == point.Unrecorded {
+			continue
+		}
 		var value string
 		if q.HasValue() {
 			value = strconv.FormatFloat(c.Value(sc.Values[i]), 'g', -1, 64)

@@ -52,7 +52,10 @@ type forecast struct {
 	Configuration  string         `json:"configuration"`
 	Lines          []lineForecast `json:"lines"`
 	ReadingsPerDay float64        `json:"readings_per_day"`
-	BytesPerDay    float64        `json:"payload_bytes_per_day"`
+	BytesPerDay    float64        `json:"payload_bytes_per_day"` // of these readings
+	RuledPoints    int            `json:"ruled_points,omitempty"`
+	RuledLeast     float64        `json:"ruled_readings_per_day_least,omitempty"`
+	RuledMost      float64        `json:"ruled_readings_per_day_most,omitempty"`
 	BufferBytes    int64          `json:"buffer_bytes,omitempty"`
 	BufferDays     float64        `json:"buffer_days,omitempty"`
 	Cadences       []cadence      `json:"cadences,omitempty"`
@@ -91,7 +94,10 @@ const sessionUp, sessionDown = 2_500, 3_800
 const perBatchUp, perBatchDown = 105, 125
 
 func newForecast(c *config.Config, density float64, now time.Time) *forecast {
-	f := &forecast{Site: c.Site.ID, Configuration: fmt.Sprintf("%x", c.Hash), ReadingsPerDay: c.Readings()}
+	f := &forecast{Site: c.Site.ID, Configuration: fmt.Sprintf("%x", c.Hash)}
+	var ruled config.Ruled
+	f.ReadingsPerDay, ruled = c.Readings()
+	f.RuledPoints, f.RuledLeast, f.RuledMost = ruled.Points, ruled.Least, ruled.Most
 	f.BytesPerDay = f.ReadingsPerDay * density
 	for _, p := range c.Plan() {
 		l := lineForecast{Name: p.Line.Name, Load: p.Load}
@@ -148,6 +154,10 @@ func (f *forecast) print(w io.Writer, c *config.Config) error {
 		}
 	}
 	fmt.Fprintf(tw, "\nreadings a day\t%s\npayload a day\t%s\n", thousands(f.ReadingsPerDay), bytesText(f.BytesPerDay))
+	if f.RuledPoints > 0 {
+		fmt.Fprintf(tw, "beside these\t%s to %s readings a day of %d points that send what changes: by what they do, so not in payload, buffer and cost\n",
+			thousands(f.RuledLeast), thousands(f.RuledMost), f.RuledPoints)
+	}
 	if f.BufferDays > 0 {
 		fmt.Fprintf(tw, "buffer\t%s, about %.0f days\n", bytesText(float64(f.BufferBytes)), f.BufferDays)
 	}
