@@ -5,14 +5,32 @@
 // An [Encoder] makes batches for one destination, a [Decoder] reads them, and
 // neither needs anything of an earlier batch but the schemas that it carried.
 // What comes out is byte for byte what went in. This page is the
-// specification of the format; golden files in testdata hold it still.
+// specification of the format. Golden files in testdata hold it still, and
+// decoder.py beside them, which reads batches and chunks, was written from it.
 //
 // # Numbers
 //
 // A uvarint has 7 bits a byte, the lowest first, the top bit set in all bytes
-// but the last. A varint is the uvarint of a number n that became 2n, or -2n-1
-// if n is negative ("zigzag"). Other numbers are big endian. Arithmetic on
-// sequence numbers and values is modulo 2^64.
+// but the last, and at most 64 bits. A varint is the uvarint of a number n that
+// became 2n, or -2n-1 if n is negative ("zigzag"). Other numbers are big endian;
+// what RFC 8878 has is little endian, as there. Arithmetic on sequence numbers
+// and values is modulo 2^64.
+//
+// # Schemas and records
+//
+// What a batch stands for is fixed elsewhere, by the comments of these:
+//
+//	point.Lane            lanes, 1 to 6
+//	bufferstore.Reason    why a gap was lost, 1 to 6; a record has 0
+//	point.Schema.Append   the canonical form of a schema
+//	point.SchemaID        its id: the first 8 bytes of the SHA-256 of that
+//	point.Type, its Size  the types of columns, 1 to 9, and the bytes of their values
+//	point.Scan.Append     the canonical form of a scan record, with its stamp
+//	point.Quality         a quality: status<<6 | reason; HasValue says which have a value
+//
+// A form is canonical if its numbers are in the fewest bytes and its runs of
+// qualities as long as can be; those cover all columns, and there is none where
+// all are good. Records that are not scans are bytes to this package.
 //
 // # Batch
 //
@@ -29,7 +47,8 @@
 // Another version or level, or a flag not named here, is from a program newer
 // than the reader and is told apart from a corrupt payload. Levels 1 to 7 are
 // for coders that carry state from batch to batch; what they stand on follows
-// the flags.
+// the flags. Sequence numbers begin at 1, and a batch has a record or gap. Its
+// records take the numbers from first on without a hole.
 //
 // The schemas section holds the canonical forms (package point) of the schemas
 // that the batch carries, one after the other. A schema goes in full until an
@@ -55,8 +74,9 @@
 //	4 zstd      the blocks of a zstd frame (RFC 8878 section 3.1.1.2); the frame header, which is left
 //	            out, is that of a single segment of known size without checksum and dictionary
 //
-// The sizes of all sections of a payload that aren't stored are at most 16 MiB
-// together. The schemas section is at most 4 MiB.
+// A section that isn't stored has a size over 0, and its bytes make that size
+// exactly. The sizes of all of these in a payload are at most 16 MiB together.
+// The schemas section is at most 4 MiB. Nothing is left over in a section.
 //
 // # Body
 //
@@ -65,14 +85,15 @@
 //	[quality, modes, exponents, numbers sections | pools u8 | [assignment section | a section each pool | bits section]]
 //	[lengths section | bytes section]
 //
-// A group is the scans of one schema. Its place is that of the schema among
-// those that the payload carries, from 1 on and rising; 0 and the id name a
-// schema that the reader knows. The third line is there if there are groups,
-// its inner part if there are pools; the fourth if there are opaque records.
+// A group is the scans of one schema; there are at most 1024. Its place is that
+// of the schema among those that the payload carries: 1, then 2 and so on, in
+// the groups that have one; 0 and the id name a schema that the reader knows. The
+// third line is there if there are groups, its inner part if there are pools;
+// the fourth if there are opaque records.
 //
 // The order section says what comes next until it ends:
 //
-//	{ 0 | numbers uvarint | reason u8 }  a gap
+//	{ 0 | numbers uvarint | reason u8 }  a gap of so many sequence numbers, 1 or more
 //	{ 1 uvarint | n uvarint }            n opaque records: the next lengths (uvarints) and bytes
 //	{ 2+g uvarint | n uvarint }          n scans of group g
 //
@@ -88,8 +109,9 @@
 //
 //	runs uvarint | { scans since the run before uvarint | columns skipped uvarint | columns uvarint | quality u8 }*
 //
-// Columns skipped count from the end of the run before if that is in the same
-// scan, else from the first column.
+// Scans count from the first one for the first run of a group. Columns skipped
+// count from the end of the run before if that is in the same scan, else from the
+// first column. A run has a column at least.
 //
 // The scans of a group are cut into pages of 1024. A page has 5 columns for
 // the stamps, then those of the schema. The stamp columns are unsigned 64-bit
@@ -107,9 +129,9 @@
 //	bit  5    whole
 //	bits 6-7  form: 0 integer, 1 decimal, 2 binary
 //
-// A form other than integer is for floats only and takes the next byte of the
-// exponents section. The numbers section then has, each only where the mode
-// says so, and nothing at all where the page has no cell:
+// A page without a cell has nothing but its mode. A form other than integer is
+// for floats only and takes the next byte of the exponents section. The numbers
+// section then has, patches, palette and step only where the mode says so:
 //
 //	patches: count uvarint | { cells skipped since the patch before uvarint | raw bits uvarint }*
 //	palette: count uvarint | smallest varint | { rise over the one before uvarint }*
@@ -117,10 +139,12 @@
 //	step uvarint
 //
 // The residuals of a page that is not constant are the next plane: one token
-// a cell, for transforms 2 and 3 without the first, whose residual is zero.
-// The assignment section names the pool of each plane, in order; a plane is the
-// next tokens of that pool's section. A token says what residual it is, or how
-// many low bits of it are the next bits of the bits section, lowest first:
+// a cell, for transforms 2 and 3 without the first, whose residual is zero. A
+// patched cell has its token too, and so a rank that is in the palette; a plane
+// of no token is one all the same. The assignment section names the pool of each
+// plane, in order, with a u8 from 0 on; a plane is the next tokens of that pool's
+// section. A token says what residual it is, or how many low bits of it are the
+// next bits of the bits section, lowest first:
 //
 //	token t < 4   the residual is t
 //	token t >= 4  l = t/2 (rounded down), b = t mod 2: the residual is 2^l + b*2^(l-1) + the next l-1 bits
@@ -136,7 +160,7 @@
 // If there is a palette, x is a rank in it, from 0 on, and is replaced by the
 // number of that rank. x then becomes the raw bits v of the cell:
 //
-//	integer form  v = the low bits of x, in the width of the type; for floats first, with
+//	integer form  v = the low bits of x, as many as the bytes of the type have; for floats first, with
 //	              x as a signed number of that width: if it is negative, all bits but the sign are inverted
 //	decimal form  v = bits of x / 10^e, x signed, e = exponent, 0 to 22
 //	binary form   v = bits of x * 2^-e, x signed, e = exponent as a signed byte
