@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,57 +23,95 @@ func codecBenchCommand() *cobra.Command {
 		Use:   "bench FILE.csv[.zst]...",
 		Short: "Batch, encode and decode recordings, and compare bit for bit",
 		Long: "Plays each recording through the encoder in batches of each length, decodes them,\n" +
-			"and compares every bit. Exit 1 on any difference.",
+			"and compares every bit. Exit 1 on any difference.\n\n" +
+			"The same batches also go through the encodings in use today. Beside what a\n" +
+			"reading takes in each is how many times ours that is:\n\n" +
+			"  json_gzip       JSON, an object a scan, gzip -6\n" +
+			"  influx_zstd     Influx line protocol, a line a scan, zstd (best level)\n" +
+			"  sparkplug_gzip  Sparkplug B, a metric a reading, by alias, gzip -6\n" +
+			"  columns_zstd    columns of decimal integers, differences, zstd (best level)\n\n" +
+			"What both ends of these can know isn't counted: names in Sparkplug, decimals in\n" +
+			"columns. With zstd -19 of the reference library, which is no part of this program,\n" +
+			"line protocol would be 8 to 20 % shorter, columns 2 to 6 %. Of several files there\n" +
+			"are geometric means at the end, and such of those alone that have a scan a second.",
 		Example: "  skyhaul codec bench --batch 1m,15m,6h site7.csv.zst",
 		Args:    cobra.MinimumNArgs(1),
 	}
 	lengths := cmd.Flags().String("batch", "1m,15m,6h", "lengths of the batches")
 	mapFile := cmd.Flags().String("map", "", "`FILE` with the type of each column (JSON)")
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a file and length")
+	var o bench.Options
+	cmd.Flags().BoolVar(&o.Peers, "peers", true, "measure the encodings in use today as well")
+	cmd.Flags().BoolVar(&o.First, "first", false, "only the first batch of each length, from the first scan on: the encoder knows\nthe schema and nothing else")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		var batches []time.Duration
-		for s := range strings.SplitSeq(*lengths, ",") {
-			d, err := time.ParseDuration(s)
-			if err != nil || d <= 0 {
-				return usageError{fmt.Errorf("--batch: %q is not a length such as 15m", s)}
-			}
-			batches = append(batches, d)
+		batches, err := batchLengths(*lengths)
+		if err != nil {
+			return usageError{err}
 		}
-		out := cmd.OutOrStdout()
-		print := json.NewEncoder(out).Encode
-		if !*asJSON {
-			tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-			defer tw.Flush()
-			fmt.Fprint(tw, "file\tbatch\treadings\tbytes\tbytes/reading\tencode ns\tdecode ns\t\n")
-			print = func(v any) error {
-				r := v.(bench.Result)
-				_, err := fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%.3f\t%.0f\t%.0f\t\n", r.File, r.Batch, r.Readings, r.Bytes, r.BytesPerReading, r.EncodeNs, r.DecodeNs)
-				return err
-			}
+		b := benchmark{mapFile: *mapFile, batches: batches, options: o, progress: newProgress(cmd.ErrOrStderr(), 1)}
+		if *asJSON {
+			print := json.NewEncoder(cmd.OutOrStdout())
+			b.print = func(r bench.Result, _ time.Duration) error { return print.Encode(r) }
+			return b.run(cmd.Context(), files)
 		}
-		for _, file := range files {
-			if err := benchFile(file, *mapFile, batches, print); err != nil {
-				return err
-			}
+		t := newBenchTable(cmd.OutOrStdout(), files, o.Peers)
+		b.print = t.add
+		if err := b.run(cmd.Context(), files); err != nil {
+			return err
 		}
-		return nil
+		return t.means()
 	}
 	return cmd
 }
 
-func benchFile(file, mapFile string, batches []time.Duration, print func(any) error) error {
-	rec, err := bench.Load(file, mapFile)
-	if err != nil {
-		return err
-	}
-	for _, length := range batches {
-		r, err := rec.Measure(length)
-		if err != nil {
-			return fmt.Errorf("%s in batches of %v: %w", file, length, err)
+func batchLengths(list string) (all []time.Duration, err error) {
+	for s := range strings.SplitSeq(list, ",") {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			return nil, fmt.Errorf("--batch: %q is not a length such as 15m", s)
 		}
-		if err := print(r); err != nil {
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// benchmark measures recordings in batches of some lengths.
+type benchmark struct {
+	mapFile  string
+	batches  []time.Duration
+	options  bench.Options
+	progress *progress
+	print    func(r bench.Result, interval time.Duration) error
+}
+
+func (b *benchmark) run(ctx context.Context, files []string) error {
+	defer b.progress.end()
+	for _, file := range files {
+		b.progress.say("%s: reading", file)
+		rec, err := bench.Load(file, b.mapFile)
+		if err != nil {
 			return err
+		}
+		for _, length := range b.batches {
+			o := b.options
+			o.Progress = func(done, scans int) { b.progress.say("%s in batches of %v: %3d %%", file, length, 100*done/scans) }
+			r, err := rec.Measure(ctx, length, o)
+			if err != nil {
+				return fmt.Errorf("%s in batches of %v: %w", file, length, err)
+			}
+			b.progress.end()
+			if err := b.print(r, rec.Interval()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// say shows what is being done, on a terminal and not too often.
+func (p *progress) say(format string, args ...any) {
+	if now := time.Now(); p.w != nil && now.Sub(p.last) >= progressEvery {
+		p.last = now
+		fmt.Fprintf(p.w, "\r"+format+"\x1b[K", args...) // and clears the rest of the line
+	}
 }

@@ -1,18 +1,16 @@
 // Package bench measures what the wire format makes of recorded data: it
 // plays a recording through encoder and decoder, batch by batch, and compares
-// what comes out bit for bit.
+// what comes out bit for bit. It also measures what encodings in use today make
+// of the same batches.
 package bench
 
 import (
 	"bytes"
+	"context"
 	"fmt"
-	"iter"
-	"math"
 	"strings"
 	"time"
 
-	"skyhaul/bufferstore"
-	"skyhaul/edge/point"
 	"skyhaul/link/batch"
 )
 
@@ -25,57 +23,85 @@ type Result struct {
 	BytesPerReading float64 `json:"bytes_per_reading"`
 	EncodeNs        float64 `json:"encode_ns_per_reading"`
 	DecodeNs        float64 `json:"decode_ns_per_reading"`
+	// Peers are the bytes per reading of the encodings that PeerNames lists.
+	Peers map[string]float64 `json:"peers,omitempty"`
+}
+
+// Options say what Measure measures. The zero value is the whole recording,
+// without the peers.
+type Options struct {
+	Peers bool // measure the encodings in use today as well
+	// First stops after the first batch, which is of full length: its time runs
+	// from the first scan on. The encoder knows the schema then, and nothing else.
+	First    bool
+	Progress func(done, scans int) // called after each batch; nil for none
 }
 
 // Measure cuts the recording into batches of the given wall time, at its
 // multiples since 1970, and encodes and decodes each. The schema is taken to be
 // acked before, and each batch but the last one sent too. An error is a
-// difference between what went in and what came out, or a payload that
-// couldn't be made or read.
-func (r *Recording) Measure(length time.Duration) (Result, error) {
+// difference between what went in and what came out, a payload that couldn't
+// be made or read, or that of ctx.
+func (r *Recording) Measure(ctx context.Context, length time.Duration, o Options) (Result, error) {
 	if length < time.Millisecond {
 		return Result{}, fmt.Errorf("batch length %v is shorter than a millisecond", length)
 	}
-	res := Result{File: r.path, Batch: name(length), Readings: len(r.records) * len(r.schema.Columns)}
-	enc, dec := batch.NewEncoder(r.lookup), batch.NewDecoder(r.lookup)
-	_, last, err := enc.Encode(nil, header, r.from(0, 1), math.MaxInt)
+	c, err := newCoder(r)
 	if err != nil {
 		return Result{}, err
 	}
-	enc.Acked(last)
-	h := header
-	for at := 0; at < len(r.records); {
-		next, err := r.play(&res, enc, dec, h, at, r.end(at, length))
+	res := Result{File: r.path, Batch: name(length)}
+	var others *comparison
+	if o.Peers {
+		others = newComparison(r)
+	}
+	start, stop := r.span(length, o.First)
+	for at := 0; at < stop; {
+		if ctx.Err() != nil {
+			return Result{}, context.Cause(ctx)
+		}
+		next, err := r.play(&res, c, at, r.end(at, start, length))
 		if err != nil {
 			return Result{}, fmt.Errorf("%s line %d: %w", r.path, at+2, err)
 		}
-		h.Acked = bufferstore.Seq(at)
+		others.add(at, next)
+		c.acked(at)
 		at = next
+		if o.Progress != nil {
+			o.Progress(at, stop)
+		}
 	}
-	n := float64(res.Readings)
+	res.divide(stop * len(r.schema.Columns))
+	res.Peers = others.perReading(res.Readings)
+	return res, nil
+}
+
+// divide makes figures per reading of sums.
+func (res *Result) divide(readings int) {
+	n := float64(readings)
+	res.Readings = readings
 	res.BytesPerReading = float64(res.Bytes) / n
 	res.EncodeNs /= n
 	res.DecodeNs /= n
-	return res, nil
 }
 
 // play makes one batch of the scans at to end, adds what it costs, and returns
 // the first scan that it doesn't hold.
-func (r *Recording) play(res *Result, enc *batch.Encoder, dec *batch.Decoder, h batch.Header, at, end int) (next int, err error) {
+func (r *Recording) play(res *Result, c *coder, at, end int) (next int, err error) {
 	begin := time.Now()
-	p, last, err := enc.Encode(nil, h, r.from(at, end), math.MaxInt)
+	p, next, err := c.encode(at, end)
 	encoded := time.Now()
 	if err != nil {
 		return 0, err
 	}
-	b, err := dec.Decode(p)
+	b, err := c.decode(p)
 	res.DecodeNs += float64(time.Since(encoded))
 	res.EncodeNs += float64(encoded.Sub(begin))
 	res.Bytes += len(p)
 	if err != nil {
 		return 0, err
 	}
-	return int(last), r.compare(b, at, int(last))
+	return next, r.compare(b, at, next)
 }
 
 // name writes a batch length the way it is given: 15m, not 15m0s.
@@ -90,32 +116,25 @@ func name(d time.Duration) string {
 	return s
 }
 
-var header = batch.Header{Lane: point.History, Epoch: bufferstore.Epoch{1}}
-
-func (r *Recording) lookup(id point.SchemaID) (*point.Schema, bool) {
-	return &r.schema, id == r.id
+// span returns the time from which batches are counted, Unix milliseconds, and
+// how many scans go into batches.
+func (r *Recording) span(length time.Duration, first bool) (start int64, scans int) {
+	if !first {
+		return 0, len(r.scans)
+	}
+	start = r.scans[0].Stamp.Wall
+	return start, r.end(0, start, length)
 }
 
-// end returns the first scan after at that is of another batch.
-func (r *Recording) end(at int, length time.Duration) int {
-	window := r.walls[at] / length.Milliseconds()
-	for at < len(r.walls) && r.walls[at]/length.Milliseconds() == window {
+// end returns the first scan after at that is of another batch, of those that
+// begin at start, Unix milliseconds, and its multiples of length after it.
+func (r *Recording) end(at int, start int64, length time.Duration) int {
+	window := func(i int) int64 { return (r.scans[i].Stamp.Wall - start) / length.Milliseconds() }
+	first := window(at)
+	for at < len(r.scans) && window(at) == first {
 		at++
 	}
 	return at
-}
-
-// from gives scans at to end as records; the first scan is number 1.
-func (r *Recording) from(at, end int) iter.Seq2[bufferstore.Record, error] {
-	return func(yield func(bufferstore.Record, error) bool) {
-		for i := at; i < end && yield(r.record(i), nil); i++ {
-		}
-	}
-}
-
-func (r *Recording) record(i int) bufferstore.Record {
-	n := bufferstore.Seq(i + 1)
-	return bufferstore.Record{Epoch: header.Epoch, First: n, Last: n, Data: r.records[i]}
 }
 
 // compare returns an error unless b holds exactly the scans at to end.

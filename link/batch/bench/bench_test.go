@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +33,7 @@ func TestRecordingsComeBackBitForBitAndShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := r.Measure(c.length)
+		res, err := r.Measure(t.Context(), c.length, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,13 +44,12 @@ func TestRecordingsComeBackBitForBitAndShort(t *testing.T) {
 }
 
 func TestResultHasTheNamesThatScriptsRead(t *testing.T) {
-	b, err := json.Marshal(Result{File: "f", Batch: "15m"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const want = `{"file":"f","batch":"15m","readings":0,"bytes":0,"bytes_per_reading":0,"encode_ns_per_reading":0,"decode_ns_per_reading":0}`
-	if string(b) != want {
-		t.Errorf("got  %s\nwant %s", b, want)
+	const want = `{"file":"f","batch":"15m","readings":0,"bytes":0,"bytes_per_reading":0,"encode_ns_per_reading":0,"decode_ns_per_reading":0`
+	for end, peers := range map[string]map[string]float64{`}`: nil, `,"peers":{"a":1.5}}`: {"a": 1.5}} {
+		b, err := json.Marshal(Result{File: "f", Batch: "15m", Peers: peers})
+		if err != nil || string(b) != want+end {
+			t.Errorf("%v, got\n%s, want\n%s", err, b, want+end)
+		}
 	}
 	for d, want := range map[time.Duration]string{time.Minute: "1m", 6 * time.Hour: "6h", 90 * time.Minute: "1h30m", 30 * time.Second: "30s", 10 * time.Minute: "10m"} {
 		if got := name(d); got != want {
@@ -99,9 +100,52 @@ func TestMapGivesTheTypes(t *testing.T) {
 	if !slices.Equal(got, []point.Type{point.Int16, point.Float32}) || r.schema.Columns[1].Scale.Factor != 0.5 {
 		t.Errorf("columns %+v", r.schema.Columns)
 	}
-	res, err := r.Measure(time.Minute)
+	res, err := r.Measure(t.Context(), time.Minute, Options{})
 	if err != nil || res.Readings != 4 || res.File != csv || res.Bytes == 0 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func TestFirstBatchIsOfFullLength(t *testing.T) {
+	// The minute ends after the first scan, the first batch after the third.
+	r, err := Load(write(t, "x.csv", "ts_ms,a,b\n59000,1,2\n60000,1,3\n118999,1,2\n119000,1,2\n"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for first, want := range map[bool]int{true: 6, false: 8} {
+		res, err := r.Measure(t.Context(), time.Minute, Options{First: first})
+		if err != nil || res.Readings != want {
+			t.Errorf("first %v: %d readings, want %d; %v", first, res.Readings, want, err)
+		}
+	}
+}
+
+func TestProgressIsOfScansAndEnds(t *testing.T) {
+	r, err := Load(write(t, "x.csv", "ts_ms,a\n1,2\n2,2\n1001,2\n"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var done []int
+	o := Options{Progress: func(n, scans int) { done = append(done, n, scans) }}
+	if _, err := r.Measure(ctx, time.Second, o); err != nil || !slices.Equal(done, []int{2, 3, 3, 3}) {
+		t.Errorf("%v, %v", done, err)
+	}
+	o.Progress = func(int, int) { cancel() }
+	if _, err := r.Measure(ctx, time.Second, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
+
+func TestIntervalIsTheUsualOne(t *testing.T) {
+	for walls, want := range map[string]time.Duration{"5": 0, "0 1000 2001 90000": 1001 * time.Millisecond, "0 60000": time.Minute} {
+		r, err := Load(write(t, "x.csv", "ts_ms,a\n"+strings.ReplaceAll(walls, " ", ",1\n")+",1\n"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Interval(); got != want {
+			t.Errorf("%s: %v, want %v", walls, got, want)
+		}
 	}
 }
 
@@ -137,7 +181,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Measure(0); err == nil {
+	if _, err := r.Measure(t.Context(), 0, Options{}); err == nil {
 		t.Error("batches of no length were made")
 	}
 }

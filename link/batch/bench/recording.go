@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,14 @@ import (
 	"skyhaul/edge/point"
 )
 
-// Recording is recorded data as the scans of one group.
+// Recording is recorded data as the scans of one group. It is not safe for
+// concurrent use.
 type Recording struct {
 	path    string
 	schema  point.Schema
 	id      point.SchemaID
-	walls   []int64  // of each scan, Unix milliseconds
+	plain   []int // decimals of each column, see decimalsOf; nil until a comparison asks
+	scans   []point.Scan
 	records [][]byte // of each scan
 }
 
@@ -63,6 +66,19 @@ func Load(path, mapPath string) (*Recording, error) {
 	}
 	r.path = path
 	return r, nil
+}
+
+// Interval returns the median time from scan to scan; 0 for a single one.
+func (r *Recording) Interval() time.Duration {
+	var steps []int64
+	for i := range r.scans[1:] {
+		steps = append(steps, r.scans[i+1].Stamp.Wall-r.scans[i].Stamp.Wall)
+	}
+	if len(steps) == 0 {
+		return 0
+	}
+	slices.Sort(steps)
+	return time.Duration(steps[len(steps)/2]) * time.Millisecond
 }
 
 // mapped is what a map says of a column.
@@ -178,13 +194,16 @@ func (r *Recording) scan(row []string) error {
 	if err != nil {
 		return fmt.Errorf("column ts_ms: %w", err)
 	}
-	if len(r.walls) > 0 && wall < r.walls[0] {
+	first := wall
+	if len(r.scans) > 0 {
+		first = r.scans[0].Stamp.Wall
+	}
+	if wall < first {
 		return fmt.Errorf("ts_ms %d is before the first", wall)
 	}
-	r.walls = append(r.walls, wall)
 	sc := point.Scan{
 		Schema:  r.id,
-		Stamp:   point.Stamp{Boot: 1, Wall: wall, Boottime: time.Duration(wall-r.walls[0]) * time.Millisecond},
+		Stamp:   point.Stamp{Boot: 1, Wall: wall, Boottime: time.Duration(wall-first) * time.Millisecond},
 		Values:  make([]uint64, len(row)-1),
 		Quality: make([]point.Quality, len(row)-1),
 	}
@@ -197,6 +216,7 @@ func (r *Recording) scan(row []string) error {
 			return fmt.Errorf("column %s: %w", r.schema.Columns[i].Tag, err)
 		}
 	}
+	r.scans = append(r.scans, sc)
 	r.records = append(r.records, sc.Append(nil, &r.schema))
 	return nil
 }
