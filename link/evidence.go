@@ -20,10 +20,8 @@ type evidence struct {
 	late  []dated                    // sent again, and when that had its PUBACK
 	asked ranges                     // put into again because the hub wants it
 	// plain holds what was sent in batches that stand on their own, since the
-	// encoder was last reset and before anything of that was acked.
-	plain   ranges
-	bearing bool            // the encoder gives schemas and openings in full
-	bears   bufferstore.Seq // end of the first such batch that an ack can cover; 0 for none
+	// encoder was last reset.
+	plain ranges
 
 	ignored Ignored
 	resent  Resent
@@ -44,7 +42,7 @@ type dated struct {
 }
 
 func newEvidence(holeAfter time.Duration) evidence {
-	return evidence{holeAfter: holeAfter, words: make(map[bufferstore.Epoch]word), bearing: true}
+	return evidence{holeAfter: holeAfter, words: make(map[bufferstore.Epoch]word)}
 }
 
 // held returns what a word says is stored, in the epoch and before it.
@@ -90,10 +88,13 @@ func (e *evidence) hear(f *flight, entries []batch.LaneAck, spans []bufferstore.
 	held := e.held(f)
 	f.stored(held, now)
 	var wanted ranges
-	for _, a := range known {
+	for i, a := range known {
 		s, _ := spanOf(spans, a.Epoch)
 		for _, r := range a.Wanted {
 			wanted.add(max(r.First, spans[0].First), min(r.Last, s.Last))
+		}
+		if i == len(known)-1 {
+			s.Last = maxSeq // of a later epoch the hub can't know
 		}
 		reset = a.Fresh && e.fresh(f, &a, s) || reset
 	}
@@ -230,16 +231,8 @@ func (e *evidence) fresh(f *flight, a *batch.LaneAck, s bufferstore.Span) (reset
 	return len(lacking) > 0
 }
 
-// handed notes a batch given to the session.
-func (e *evidence) handed(b batch.Range, acked bufferstore.Seq) {
-	if !e.bearing {
-		return
-	}
-	e.plain.add(b.First, b.Last)
-	if e.bears == 0 && b.Last > acked {
-		e.bears = b.Last
-	}
-}
+// stands notes that what was sent in r needs nothing from before.
+func (e *evidence) stands(r batch.Range) { e.plain.add(r.First, r.Last) }
 
 // puback notes that a batch sent again has its PUBACK.
 func (e *evidence) puback(b batch.Range, now time.Duration) {
@@ -256,16 +249,9 @@ func (e *evidence) recent(now time.Duration) (s ranges) {
 	return s
 }
 
-// reset notes that the encoder has forgotten what the hub holds.
-func (e *evidence) reset() { e.plain, e.bears, e.bearing = nil, 0, true }
-
-// settled notes that the encoder was told of the acked mark: where that covers
-// a batch that carried schemas and opening in full, later ones lean on it.
+// settled forgets of what is acked how it was sent.
 func (e *evidence) settled(acked bufferstore.Seq) {
 	e.plain = e.plain.within(acked+1, maxSeq)
-	if e.bears > 0 && acked >= e.bears {
-		e.bears, e.bearing = 0, false
-	}
 }
 
 // silence goes back in the flight: what the hub said is forgotten where it has

@@ -54,7 +54,7 @@ func (s *site) deliver() {
 	for len(s.flight.again) > 0 {
 		b := flown{Range: s.flight.again[0], again: true}
 		s.flight.hand(b)
-		s.evidence.handed(b.Range, s.flight.acked)
+		s.evidence.stands(b.Range)
 		s.flight.puback(b, s.now)
 		s.evidence.puback(b.Range, s.now)
 	}
@@ -217,7 +217,7 @@ func TestFreshGoesAgainFromTheFloorButForWhatStandsAlone(t *testing.T) {
 		t.Error("no fresh start")
 	}
 	s.want(210, rng(211, 220), rng(231, 250))
-	s.evidence.reset()
+	s.evidence.plain = nil
 	s.deliver()
 	if s.hear(time.Hour, ack) {
 		t.Error("a fresh start again, though what was sent since stands alone")
@@ -228,7 +228,6 @@ func TestFreshGoesAgainFromTheFloorButForWhatStandsAlone(t *testing.T) {
 	s.hear(0, ack)
 	s.want(240)
 	s.flight.hand(flown{Range: rng(251, 260)})
-	s.evidence.handed(rng(251, 260), 240)
 	if !s.hear(0, ack) {
 		t.Error("no fresh start for a batch that leans on acked ones")
 	}

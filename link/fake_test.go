@@ -138,9 +138,12 @@ type far struct {
 	eat    func(n int) (lost, cut bool) // what happens to the n-th batch on the link
 
 	mu      sync.Mutex
-	down    bool  // guarded by mu, as all below: no connection comes about
-	no      error // what the broker answers to CONNECT
-	deaf    bool  // the hub is away
+	down    bool              // guarded by mu, as all below: no connection comes about
+	no      error             // what the broker answers to CONNECT
+	deaf    bool              // the hub is away
+	chains  bool              // the hub takes part in chains
+	states  map[uint16][]byte // those it has, by tag
+	missed  int               // batches on a chain that it has not
 	queue   [][]byte
 	marks   hub.Marks
 	kept    map[string][]byte // retained documents
@@ -163,6 +166,7 @@ type name struct {
 type arrival struct {
 	at    time.Time
 	bytes int
+	leans bool // on a chain
 	*batch.Batch
 }
 
@@ -173,7 +177,10 @@ var (
 )
 
 func newFar() *far {
-	return &far{trip: 600 * time.Millisecond, kept: make(map[string][]byte), seen: make(map[name]int)}
+	return &far{
+		trip: 600 * time.Millisecond, kept: make(map[string][]byte), seen: make(map[name]int),
+		states: make(map[uint16][]byte),
+	}
 }
 
 // connect is link.Options.NewSession.
@@ -193,13 +200,14 @@ func (f *far) publish(topic string, payload []byte) {
 
 // take is the broker's: it keeps or forgets a batch and hands it to the hub.
 func (f *far) take(payload []byte) {
-	b, err := batch.NewDecoder(nil).Decode(payload)
-	if err != nil {
+	f.mu.Lock()
+	b, err := f.decode(payload)
+	if err != nil && !errors.Is(err, batch.ErrState) {
 		panic(err)
 	}
-	f.mu.Lock()
 	n := len(f.got)
-	f.got = append(f.got, arrival{time.Now(), len(payload), b})
+	_, _, leans := batch.Base(payload)
+	f.got = append(f.got, arrival{time.Now(), len(payload), leans, b})
 	f.mu.Unlock()
 	if f.forget != nil && f.forget(n) {
 		return
@@ -219,13 +227,20 @@ func (f *far) store(payload []byte) {
 		f.mu.Unlock()
 		return
 	}
-	b, err := batch.NewDecoder(nil).Decode(payload)
-	if err != nil {
+	b, err := f.decode(payload)
+	if err != nil && !errors.Is(err, batch.ErrState) {
 		panic(err)
 	}
-	if e, err := f.marks.Place(b); err != nil {
+	if err != nil {
+		f.missed++
+		newest := f.marks.Epochs[len(f.marks.Epochs)-1]
+		f.marks.AskFresh(newest.Lane, newest.Epoch)
+	} else if e, err := f.marks.Place(b); err != nil {
 		f.marks.AskFresh(b.Lane, b.Epoch)
 	} else {
+		if b.Chain != nil {
+			f.states[uint16(b.Chain.Name())] = b.Chain.Append(nil)
+		}
 		e.Add(b.First, b.Last)
 		for seq := b.First; seq <= b.Last; seq++ {
 			f.seen[name{b.Lane, b.Epoch, seq}]++
@@ -235,11 +250,26 @@ func (f *far) store(payload []byte) {
 	f.ack()
 }
 
+// decode reads a batch on the chain that the hub has for it. The caller holds mu.
+func (f *far) decode(payload []byte) (*batch.Batch, error) {
+	var base *batch.Chain
+	if _, tag, ok := batch.Base(payload); ok && f.states[tag] != nil {
+		var err error
+		if base, err = batch.ParseChain(f.states[tag]); err != nil {
+			return nil, err
+		}
+	}
+	return batch.NewDecoder(nil).DecodeOn(base, payload)
+}
+
 // ack publishes what the hub holds.
 func (f *far) ack() {
 	f.mu.Lock()
 	f.marks.At = max(f.marks.At+1, time.Now().UnixMilli())
 	doc := f.marks.Ack()
+	for i := range doc.Lanes {
+		doc.Lanes[i].Chain = f.chains
+	}
 	f.mu.Unlock()
 	f.publish(ackTopic, marshal(doc))
 }
@@ -296,6 +326,13 @@ func (f *far) dialled() []time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.dials)
+}
+
+// setChains has the hub take part in chains from its next ack on, or no more.
+func (f *far) setChains(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.chains = on
 }
 
 // setDeaf takes the hub away.
@@ -373,6 +410,7 @@ func (s *session) flush() {
 			f.free = f.free.Add(time.Duration(len(p.payload)) * time.Second / time.Duration(f.rate))
 		}
 		arrives := time.Until(f.free) + f.trip/2
+		f.free = f.free.Add(1) // so that they arrive in order
 		f.mu.Unlock()
 		time.AfterFunc(arrives, func() { s.arrive(p) })
 	}

@@ -37,6 +37,7 @@ type flight struct {
 type flown struct {
 	batch.Range
 	again bool // of what was to be sent once more
+	leans bool // it can't be read without batches before it
 	bytes int
 	at    time.Duration
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"skyhaul/bufferstore"
@@ -22,6 +23,7 @@ type lane struct {
 	pause    time.Duration   // boottime before which the lane is left alone
 	err      error           // why it can't be sent
 	held     int             // how often in a row
+	kept     *batch.Chain    // as it was last saved
 }
 
 func newLane(s Source, o *Options) *lane {
@@ -128,7 +130,18 @@ func upTo(recs iter.Seq2[bufferstore.Record, error], last bufferstore.Seq) iter.
 // hand notes a batch given to the session.
 func (l *lane) hand(b flown) {
 	l.flight.hand(b)
-	l.evidence.handed(b.Range, l.flight.acked)
+	if !b.leans {
+		l.evidence.stands(b.Range)
+	}
+}
+
+// end notes that the session is over. What is built on batches that may be lost
+// with it could never be read.
+func (l *lane) end(connected bool) {
+	if len(l.flight.aloft) > 0 {
+		l.enc.Rewind()
+	}
+	l.flight.end(connected)
 }
 
 // puback notes that the broker has a batch.
@@ -151,6 +164,9 @@ func (l *lane) hear(doc *batch.Ack, now time.Duration) {
 	if l.evidence.hear(&l.flight, entries, l.Records.Spans(), now) {
 		l.reset()
 	}
+	if len(entries) > 0 {
+		l.enc.Carry(slices.ContainsFunc(entries, func(a batch.LaneAck) bool { return a.Chain }))
+	}
 	l.mark()
 	if l.flight.acked > l.Cursor.Acked() {
 		l.Cursor.Ack(l.flight.acked)
@@ -169,7 +185,7 @@ func (l *lane) mark() {
 // reset has batches stand on their own.
 func (l *lane) reset() {
 	l.enc.Reset()
-	l.evidence.reset()
+	l.evidence.plain = nil
 }
 
 // listen goes back to what is acked where the hub has been silent for too long.

@@ -74,6 +74,7 @@ type Options struct {
 	Config  [8]byte  // beginning of the hash over the configuration, shown by the hub
 	Lanes   []Source // in order of urgency
 	Schemas point.Lookup
+	Keeper  Keeper // of the coders' state over restarts; nil for none
 	Window  window.Window
 	Ledger  *Ledger // holds the tariff; the sessions' dialers must count in it
 

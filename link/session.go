@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"skyhaul/bufferstore"
 	"skyhaul/link/batch"
 	"skyhaul/link/window"
 )
@@ -32,6 +31,9 @@ type session struct {
 	patience  time.Duration // how long an ack is waited for at most: a part of what the window had left then
 	pubacks   int
 	buf       []byte
+	// stuck is a batch in buf that the session had no room for: it goes next, for
+	// the encoder has moved on.
+	stuck *landing
 }
 
 // errEnded stands for a session that ends without a word.
@@ -128,14 +130,14 @@ func (s *session) sendNext(ctx context.Context, w window.State) (sent bool, err 
 	if room < min(minBatch, s.u.pace.limit) {
 		return false, nil
 	}
-	var last bufferstore.Seq
-	s.buf, last, err = l.cut(s.buf[:0], r, room, s.u.pace.ceiling)
-	if err != nil {
-		s.u.hold(l, err)
-		return true, nil
+	b, ok := s.unstuck(l, r, again, room)
+	if !ok {
+		if b, err = s.cut(l, r, again, room); err != nil {
+			s.u.hold(l, err)
+			return true, nil
+		}
 	}
 	s.u.release(l)
-	b := flown{batch.Range{First: r.First, Last: last}, again, len(s.buf), s.u.opt.Now().Boottime}
 	l.hand(b)
 	ctx, cancel := context.WithTimeout(ctx, min(left, patience))
 	defer cancel()
@@ -144,6 +146,27 @@ func (s *session) sendNext(ctx context.Context, w window.State) (sent bool, err 
 		return true, s.refused(ctx, landing{l, b, err})
 	}
 	return true, nil
+}
+
+// cut makes the batch for the beginning of r, in buf.
+func (s *session) cut(l *lane, r batch.Range, again bool, room int) (b flown, err error) {
+	s.buf, r.Last, err = l.cut(s.buf[:0], r, room, s.u.pace.ceiling)
+	return flown{r, again, l.enc.Leans(), len(s.buf), s.u.opt.Now().Boottime}, err
+}
+
+// unstuck returns the batch that got stuck if it is what is to be sent now; else
+// it is given up.
+func (s *session) unstuck(l *lane, r batch.Range, again bool, room int) (b flown, ok bool) {
+	stuck := s.stuck
+	if s.stuck = nil; stuck == nil {
+		return b, false
+	}
+	b = stuck.flown
+	if stuck.lane == l && b.First == r.First && b.Last <= r.Last && b.again == again && b.bytes <= room {
+		return b, true
+	}
+	stuck.lane.enc.Rewind()
+	return b, false
 }
 
 // tooLarge is implemented by the error of a session that takes the message only
@@ -159,9 +182,11 @@ func (s *session) refused(ctx context.Context, l landing) error {
 	if e, ok := errors.AsType[tooLarge](l.err); ok {
 		size, limit := e.TooLarge()
 		s.u.pace.refused(l.bytes - (size - limit))
+		l.lane.enc.Rewind()
 		return nil
 	}
 	if ctx.Err() != nil { // it never left
+		s.stuck = &l
 		return nil
 	}
 	return l.err
@@ -216,7 +241,10 @@ func (s *session) end() {
 	if s.connected > 0 && s.pubacks == 0 && s.u.aloft() > 0 {
 		s.u.pace.stalled()
 	}
+	if s.stuck != nil {
+		s.stuck.lane.enc.Rewind()
+	}
 	for _, l := range s.u.lanes {
-		l.flight.end(s.connected > 0)
+		l.end(s.connected > 0)
 	}
 }

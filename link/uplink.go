@@ -52,6 +52,7 @@ type Uplink struct {
 	// Of the goroutine of Run.
 	pace     pace
 	due      time.Duration // boottime at which all lanes are due
+	kept     time.Duration // boottime when the chains were last kept
 	failures int
 	lastErr  error
 	ackAt    int64
@@ -67,8 +68,15 @@ type Uplink struct {
 func New(o Options) *Uplink {
 	u := &Uplink{opt: o.withDefaults(), wakeup: make(chan struct{}, 1)}
 	u.pace = newPace(u.opt.MaxBatch)
+	u.kept = u.opt.Now().Boottime
 	for _, s := range u.opt.Lanes {
-		u.lanes = append(u.lanes, newLane(s, &u.opt))
+		l := newLane(s, &u.opt)
+		if u.opt.Keeper != nil {
+			if err := l.resume(u.opt.Keeper); err != nil {
+				u.opt.Logger.Warn("state of the coder begins anew", "err", err)
+			}
+		}
+		u.lanes = append(u.lanes, l)
 	}
 	u.publish(Closed)
 	return u
@@ -94,6 +102,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		u.publish(phase)
 		u.wait(ctx, w, nil, time.Minute)
 	}
+	u.keep()
 	u.publish(Closed)
 	return nil
 }
@@ -196,6 +205,9 @@ func (u *Uplink) tick() window.State {
 		l.listen(now, u.opt.ResendAfter)
 	}
 	u.opt.Ledger.touch()
+	if now-u.kept >= keepEvery {
+		u.keep()
+	}
 	return u.window()
 }
 

@@ -341,4 +341,3 @@ func ExampleBase() {
 	// false
 	// history beef true
 }
-
