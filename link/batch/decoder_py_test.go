@@ -215,6 +215,30 @@ func TestDecoderInPythonReadsTheSame(t *testing.T) {
 	}
 }
 
+func TestExplainedBytesAreABatchAndAChunk(t *testing.T) {
+	b, err := batch.NewDecoder(none).Decode(explained(t, "explained.hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "explained.txt", []byte(content(b)))
+	if n := len(open(t, batch.NewChunkCodec(none), explained(t, "explained-chunk.hex"))); n != 3 {
+		t.Errorf("%d records, want 3", n)
+	}
+}
+
+// explained reads a golden file of bytes in hexadecimal, with comments.
+func explained(t *testing.T, name string) (p []byte) {
+	text, err := os.ReadFile(filepath.Join("testdata", "golden", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		code, _, _ := strings.Cut(line, "#")
+		p = append(p, unhex(t, strings.Join(strings.Fields(code), ""))...)
+	}
+	return p
+}
+
 // vectors are payloads for decoders.
 type vectors struct {
 	t        *testing.T
@@ -244,6 +268,7 @@ func (v *vectors) refused() {
 }
 
 func (v *vectors) golden() {
+	v.add(explained(v.t, "explained.hex"), explained(v.t, "explained-chunk.hex"))
 	for _, kind := range []string{"*.batch", "*.chunk"} {
 		names, err := filepath.Glob(filepath.Join("testdata", "golden", kind))
 		if err != nil || len(names) == 0 {

@@ -6,7 +6,8 @@
 // neither needs anything of an earlier batch but the schemas that it carried.
 // What comes out is byte for byte what went in. This page is the
 // specification of the format. Golden files in testdata hold it still, and
-// decoder.py beside them, which reads batches and chunks, was written from it.
+// decoder.py beside them, which reads batches and chunks, was written from it;
+// golden/explained.hex tells what each byte of a batch is.
 //
 // # Numbers
 //
