@@ -265,6 +265,8 @@ func (v *vectors) refused() {
 	newer := opaque(stored(nil), nil)
 	newer[1] = 1
 	v.add(nil, newer, append([]byte{0x18, 0}, bytes.Repeat([]byte{0xff}, 20)...))
+	types := []byte{1, byte(point.Bool)} // of no group
+	v.add(chunk(32, slices.Concat(stored(types), []byte{0}, stored([]byte{1, 1}), stored([]byte{2}), stored([]byte("xx"))), types, []byte("xx")))
 }
 
 func (v *vectors) golden() {
@@ -364,7 +366,7 @@ func (v *vectors) blocks() {
 	}
 	letters := make([]byte, 20000) // literals alone
 	for i := range letters {
-		letters[i] = 'a' + byte(rng.IntN(8))
+		letters[i] = '@' + byte(rng.IntN(40))
 	}
 	var text []byte
 	for len(text) < 140<<10 {
