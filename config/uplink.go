@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"skyhaul/link/batch"
 	"skyhaul/link/mqtt"
 	"skyhaul/link/tariff"
 	"skyhaul/link/window"
@@ -21,6 +22,8 @@ type Uplink struct {
 	PasswordFile string // "" for none; a path or credential:NAME
 	HubKeyFile   string // the same
 	MaxBatch     int    // bytes
+	CoderSlots   int    // log2 of the counters that the coder keeps of each point
+	CoderCPU     int    // most percent of a core that it takes
 	MaxAge       time.Duration
 	HoleAfter    time.Duration
 	ResendAfter  time.Duration
@@ -41,6 +44,8 @@ func (r *reader) uplink(root *table, site Site) *Uplink {
 		PasswordFile: r.path(t.text("password_file", "")),
 		HubKeyFile:   r.path(t.needText("hub_key_file", "the file with the site's key, from `skyhub key site`")),
 		MaxBatch:     int(t.size("max_batch", 64<<10, 256, 1<<20)),
+		CoderSlots:   t.integer("coder_slots", batch.DefaultSlots, 6, 16),
+		CoderCPU:     t.integer("coder_cpu", 50, 1, 100),
 		MaxAge:       t.duration("max_age", time.Minute, time.Second, 24*time.Hour),
 		HoleAfter:    t.duration("hole_after", time.Minute, time.Second, 24*time.Hour),
 		ResendAfter:  t.duration("resend_after", 24*time.Hour, time.Hour, 8760*time.Hour),

@@ -52,6 +52,7 @@ func (d *Daemon) connectUplink(c *config.Uplink) (err error) {
 			o.Subscribe, o.Birth, o.Will = s.Subscribe, (*mqtt.Message)(&s.Birth), (*mqtt.Message)(&s.Will)
 			return mqtt.New(o)
 		},
+		Keeper: d.opts.State, CoderSlots: uint8(c.CoderSlots), CoderCPU: c.CoderCPU,
 		MaxBatch: c.MaxBatch, MaxAge: c.MaxAge, HoleAfter: c.HoleAfter, ResendAfter: c.ResendAfter,
 		Now: d.opts.Clock.Now, Tick: func() { d.opts.Tick(PartUplink) }, Logger: d.log,
 	})

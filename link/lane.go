@@ -28,10 +28,15 @@ type lane struct {
 
 func newLane(s Source, o *Options) *lane {
 	durable := s.Records.Durable()
+	enc := batch.NewEncoder(o.Schemas)
+	enc.SetCPU(o.CoderCPU)
+	if o.CoderSlots > 0 {
+		enc.SetSlots(o.CoderSlots)
+	}
 	return &lane{
 		Source: s,
 		topic:  batch.UpTopic(o.Prefix, o.Site, s.Lane),
-		enc:    batch.NewEncoder(o.Schemas),
+		enc:    enc,
 		flight: flight{
 			acked: s.Cursor.Acked(), sent: s.Cursor.Sent(), handed: durable,
 			// The process before this one may have sent more than the mark says.

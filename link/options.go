@@ -74,7 +74,12 @@ type Options struct {
 	Config  [8]byte  // beginning of the hash over the configuration, shown by the hub
 	Lanes   []Source // in order of urgency
 	Schemas point.Lookup
-	Keeper  Keeper // of the coders' state over restarts; nil for none
+	// CoderSlots is log2 of the counters that the coder keeps of each column, and
+	// the hub beside it, 6 to 16; 0 stands for the usual number. CoderCPU is the
+	// share of one core, in percent, that it may take; 0 stands for all.
+	CoderSlots uint8
+	CoderCPU   int
+	Keeper     Keeper // of the coders' state over restarts; nil for none
 	Window  window.Window
 	Ledger  *Ledger // holds the tariff; the sessions' dialers must count in it
 

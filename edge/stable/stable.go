@@ -27,7 +27,7 @@ import (
 )
 
 // MaxValue is the greatest length of a value in bytes.
-const MaxValue = 1 << 20
+const MaxValue = 16 << 20
 
 var nameRule = regexp.MustCompile(`^[a-z0-9._-]{1,100}$`)
 

@@ -1,12 +1,17 @@
 package batch
 
-import "skyhaul/bufferstore"
+import (
+	"time"
+
+	"skyhaul/bufferstore"
+)
 
 // chains is what an encoder keeps of the chain of its lane: the coder as it
 // stands after the last batch, and as it stood where it may have to go back to.
 type chains struct {
 	on    bool  // the destination takes part
 	slots uint8 // of a chain that begins
+	cpu   allowance
 
 	tip   *Chain // after the last batch made
 	later *Chain // after one made before it or the same: the base to be, once that is acked
@@ -54,6 +59,10 @@ func (c *chains) rewind() { c.tip, c.later = nil, nil }
 // level B and lean on the ones before; else all stand on their own.
 func (e *Encoder) Carry(on bool) { e.chains.on = on }
 
+// SetSlots says how much a chain that begins learns of each column: log2 of its
+// counters, 6 to 16. Both ends keep them in memory.
+func (e *Encoder) SetSlots(slots uint8) { e.chains.slots = min(max(slots, minSlots), maxSlots) }
+
 // Rewind tells that batches made since the last acked one may never arrive. The
 // next ones don't lean on them.
 func (e *Encoder) Rewind() { e.chains.rewind() }
@@ -70,3 +79,28 @@ func (e *Encoder) Resume(c *Chain) { e.chains.base, e.chains.on = c, true }
 // Leans reports whether the batch made last needs anything that came in a batch
 // before: a schema, an opening, a chain.
 func (e *Encoder) Leans() bool { return e.leans }
+
+// SetCPU bounds the time that level B takes to so many percent of one core, 1 to
+// 100, over a minute or so. Batches beyond it are of level A, which takes a
+// tenth of the time, and the chain goes on after them.
+func (e *Encoder) SetCPU(percent int) { e.chains.cpu = allowance{percent: percent} }
+
+// allowance is time of a core that comes by and by and may be spent.
+type allowance struct {
+	percent int           // of a core; 0 stands for as much as there is
+	spent   time.Duration // beyond what has come since
+	at      time.Time     // when that was reckoned
+}
+
+// allowanceMost is what may be saved up, as time to come.
+const allowanceMost = time.Minute
+
+// left reports whether there is any.
+func (a *allowance) left(now time.Time) bool {
+	come := now.Sub(a.at) * time.Duration(a.percent) / 100
+	a.spent, a.at = max(a.spent-come, 0), now
+	return a.percent == 0 || a.spent < allowanceMost*time.Duration(a.percent)/100
+}
+
+// spend takes the time since begin.
+func (a *allowance) spend(begin time.Time) { a.spent += time.Since(begin) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
@@ -64,8 +65,10 @@ const (
 func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record, error], limit int) (p []byte, last bufferstore.Seq, err error) {
 	defer e.release()
 	limit = min(limit, maxBytes)
-	if e.chains.on {
-		if p, last, err = e.chained(dst, &h, recs, limit); err != nil || last > 0 {
+	if now := time.Now(); e.chains.on && e.chains.cpu.left(now) {
+		p, last, err = e.chained(dst, &h, recs, limit)
+		e.chains.cpu.spend(now)
+		if err != nil || last > 0 {
 			return p, last, err
 		}
 	}
