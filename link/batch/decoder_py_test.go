@@ -197,7 +197,7 @@ func TestDecoderInPythonReadsTheSame(t *testing.T) {
 	refused := len(v.payloads)
 	v.rare()
 	v.golden()
-	v.summaries()
+	v.schemas()
 	v.columns()
 	v.blocks()
 	v.random()
@@ -342,18 +342,37 @@ func (v *vectors) columns() {
 	}
 }
 
-// summaries adds a schema of the second version.
-func (v *vectors) summaries() {
+// schemas adds schemas of the second and third version.
+func (v *vectors) schemas() {
 	s := newSite(321)
-	w := s.groupOf(point.Uint32, point.Int16, point.Float32, point.Int16)
+	w := s.groupOf(point.Uint32, point.Int16, point.Float32, point.Int16, point.Int16)
 	w.schema.Interval = time.Minute
 	for i := range w.schema.Columns {
 		w.schema.Columns[i].Statistic = point.Count + point.Statistic(i)
 	}
+	s.changed(w)
+	v.send(s, s.records(100))
+
+	s = newSite(322)
+	w = s.groupOf(point.Int16, point.Float64, point.Bool, point.Float32)
+	for i := range w.schema.Columns {
+		w.schema.Columns[i].Rule = []point.Rule{
+			{},
+			{Method: point.SwingingDoor, Error: .1, Silence: time.Hour},
+			{Method: point.OnChange, Silence: time.Hour},
+			{Method: point.Deadband, Error: 2, Silence: time.Minute},
+		}[i]
+		w.scan.Quality[i] = point.Unrecorded
+	}
+	s.changed(w)
+	v.send(s, s.records(100))
+}
+
+// changed gives a schema that was changed its new id.
+func (s *site) changed(w *wave) {
 	w.id = w.schema.ID()
 	w.scan.Schema = w.id
 	s.schemas[w.id] = w.schema
-	v.send(s, s.records(100))
 }
 
 // blocks adds what the blocks of Zstandard may be, each as the bytes section of

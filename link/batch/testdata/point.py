@@ -9,8 +9,9 @@ from source import need, signed, uvarint, zigzag
 TYPES = ("", "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 SIZES = (0, 1, 2, 2, 4, 4, 8, 8, 4, 8)  # bytes of a value, by type
 UINT64, FLOAT32, FLOAT64 = 7, 8, 9
-STATISTICS = ("", "count", "min", "mean", "max")
-NO_VALUE = (0x81, 0x82, 0x83, 0x88)  # bad: comm, exception, not connected, out of service
+STATISTICS = ("", "count", "min", "mean", "max", "last")
+METHODS = ("", "change", "deadband", "swinging door")
+NO_VALUE = (0x81, 0x82, 0x83, 0x88, 0x0C)  # bad: comm, exception, not connected, out of service; not recorded
 MAX_COLUMNS = 5000
 
 
@@ -25,7 +26,7 @@ class Schema:
     def __init__(self, src):
         begin = src.at
         version = src.u8()
-        need(version in (1, 2), "a schema's version is neither 1 nor 2")
+        need(1 <= version <= 3, "a schema's version is not 1 to 3")
         self.facts = {"group": text(src)}
         if version == 2:
             self.facts["interval_ms"] = src.uvarint()
@@ -43,16 +44,25 @@ class Schema:
         self.types.append(column_type(src.u8()))
         c["type"] = TYPES[self.types[-1]]
         c["decimals"] = signed(src.u8(), 8)
-        for name in ("factor", "offset"):
-            (v,) = struct.unpack(">d", src.take(8))
-            c[name] = v if math.isfinite(v) else str(v)
+        c["factor"], c["offset"] = number(src), number(src)
         for name in ("tag", "unit", "description"):
             c[name] = text(src)
         if version == 2:
-            statistic = src.u8()
-            need(1 <= statistic <= 4, "a statistic is none")
-            c["statistic"] = STATISTICS[statistic]
+            c["statistic"] = name_of(STATISTICS, src.u8())
+        elif version == 3:
+            c["rule"] = {"method": name_of(METHODS, src.u8()), "error": number(src), "silence_ms": src.uvarint()}
         return c
+
+
+def name_of(names, value):
+    need(value < len(names), "a schema has a value of no name")
+    return names[value]
+
+
+def number(src):
+    """A float64, as JSON has it or in words."""
+    (v,) = struct.unpack(">d", src.take(8))
+    return v if math.isfinite(v) else str(v)
 
 
 def text(src):
