@@ -80,8 +80,8 @@ type Options struct {
 	CoderSlots uint8
 	CoderCPU   int
 	Keeper     Keeper // of the coders' state over restarts; nil for none
-	Window  window.Window
-	Ledger  *Ledger // holds the tariff; the sessions' dialers must count in it
+	Window     window.Window
+	Ledger     *Ledger // holds the tariff; the sessions' dialers must count in it
 
 	// NewSession returns a session that is not running yet. It is called for
 	// each connection, one after the other, and only while the window is open.

@@ -2,9 +2,10 @@
 // batches and back, packs chunks of the buffer with the same body, and holds
 // the documents and topics that go between a site and its hub.
 //
-// An [Encoder] makes batches for one destination, a [Decoder] reads them, and
-// neither needs anything of an earlier batch but the schemas that it carried.
-// What comes out is byte for byte what went in. This page is the
+// An [Encoder] makes batches for one destination, a [Decoder] reads them. A
+// batch of level A needs nothing of an earlier one but the schemas that it
+// carried. One of level B leans on a [Chain]: what both ends have learnt from the
+// batches before. What comes out is byte for byte what went in. This page is the
 // specification of the format. Golden files in testdata hold it still, and
 // decoder.py beside them, which reads batches and chunks, was written from it;
 // golden/explained.hex tells what each byte of a batch is.
@@ -46,10 +47,7 @@
 //	CRC-32C u32
 //
 // Another version or level, or a flag not named here, is from a program newer
-// than the reader and is told apart from a corrupt payload. Levels 1 to 7 are
-// for coders that carry state from batch to batch; what they stand on follows
-// the flags. Sequence numbers begin at 1, and a batch has a record or gap. Its
-// records take the numbers from first on without a hole.
+// than the reader and is told apart from a corrupt payload.
 //
 // The schemas section holds the canonical forms (package point) of the schemas
 // that the batch carries, one after the other. A schema goes in full until an
@@ -168,6 +166,65 @@
 //
 // The division and the product are those of binary64; for float32 the result is
 // then rounded to binary32. Last, patched cells get their raw bits.
+//
+// # Level B
+//
+// A batch of level B is the header, a stream of package model, and the checksum:
+//
+//	0x10 + lane u8 | tag u16 | stream | CRC-32C u32
+//
+// or, where there is more to say,
+//
+//	first byte u8  0x17
+//	flags u8       lane in bits 0 to 2 | 8 opening follows | 16 schemas follow | 32 base: tag follows | 64 place follows
+//	[tag u16]      of the base
+//	[place: epoch 8 | first uvarint]
+//	[slots u8]     without a base only, which needs a place: 6 to 16
+//	[opening: parent epoch 8 | first - first of the epoch uvarint]
+//	[schemas section]
+//	stream | CRC-32C u32
+//
+// The base is the chain as it stands after an earlier batch of the same lane. Its
+// name is that batch's checksum, the tag the low 16 bits of it. The reader takes
+// the chain of that tag; whether it was the right one, the checksum tells. Without
+// a place, the epoch is that of the base's batch and the first number the one
+// after its last. Without a base a chain begins; its name is 0. Place, lane and
+// numbers of a base say nothing of what a batch that leans on it may hold: a chain
+// goes from batch to batch in the order in which they were made, and batches of
+// level A may come between.
+//
+// The checksum covers what the header of level A does, with 0x17 for 0x10, then
+// the name of the base u32 (all of it), each record or gap as in level A, and the
+// content of the schemas section.
+//
+// A chain has these tables of package model, which go on from batch to batch. All
+// but rows have slots 6; rows have those of the chain, or fewer: the most, down to 6,
+// with which (columns << slots) is at most 2^20.
+//
+//	behind   1 column: unsigned, 64 bits
+//	order    1 column: unsigned, 16 bits
+//	gaps     2 columns: unsigned, 64 and 8 bits
+//	bytes    a model of bytes
+//	for each schema met, in the order in which they were met, up to 64
+//	  rows     5 columns unsigned, 64 bits, for the stamps as in level A; then those of the
+//	           schema: bool unsigned 1 bit, others unsigned, signed or float of their width
+//	  quality  a column unsigned, 8 bits, for each of the schema
+//
+// The stream codes, with one row for each number or pair named:
+//
+//	behind   first - 1 - acked
+//	order    what comes next, until 0:
+//	  0      the end
+//	  1      a gap; gaps: numbers - 1, reason
+//	  2      an opaque record: bytes
+//	  3      a new table: 7 bits of equal odds: the place of its schema among those carried,
+//	         from 1 on, or 0, and then 64 bits: its id. It is no record.
+//	  4+2t   a scan of table t, with the qualities of that table's last one (good before the first)
+//	  5+2t   a scan of table t; quality: one row of qualities; then as above
+//
+// A scan is one row of rows. Cells whose quality has no value are skipped and are
+// zero; a scan in which such a cell is not zero goes as an opaque record. Limits
+// are those of level A.
 //
 // # Chunk
 //
