@@ -37,6 +37,7 @@ url = "tls://broker.example:8883"      # or tcp://broker.example:1883
 key_file = "credential:master-key"     # made by skyhub key new
 # topic_prefix = ""                    # before skyhaul/1/..., with a slash at its end
 # share_group = "skyhub"               # hubs of one group share the work and the sink
+# chain_memory_mib = 64                # for what sites' batches lean on, 0 to 65536; what has no room is made again from the sink
 
 [sink]
 path = "/var/lib/skyhub/skyhub.db"
@@ -50,6 +51,7 @@ type config struct {
 	session mqtt.Options // without Dial and Subscribe
 	prefix  string
 	group   string
+	memory  int // of chains, see hub.Options
 	master  []byte
 	db      string
 }
@@ -72,6 +74,7 @@ type raw struct {
 		KeyFile     string `toml:"key_file"`
 		TopicPrefix string `toml:"topic_prefix"`
 		ShareGroup  string `toml:"share_group"`
+		ChainMemory int    `toml:"chain_memory_mib"`
 	} `toml:"hub"`
 	Sink struct {
 		Kind string `toml:"kind"`
@@ -90,6 +93,7 @@ func loadConfig(path string) (*config, error) {
 	r.Broker.SessionExpiry = "168h"
 	r.Broker.KeepAlive = "1m"
 	r.Hub.ShareGroup = "skyhub"
+	r.Hub.ChainMemory = 64
 	r.Sink.Kind = "sqlite"
 	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
@@ -171,6 +175,13 @@ func (k *checker) config(r *raw) *config {
 	}
 	if c.group == "" || strings.ContainsAny(c.group, "/+#") {
 		k.fail("hub", "share_group", "%q: a name without /, + and #", c.group)
+	}
+	c.memory = r.Hub.ChainMemory << 20
+	if r.Hub.ChainMemory == 0 {
+		c.memory = -1
+	}
+	if r.Hub.ChainMemory < 0 || r.Hub.ChainMemory > 64<<10 {
+		k.fail("hub", "chain_memory_mib", "%d: 0 to 65536", r.Hub.ChainMemory)
 	}
 	if r.Hub.KeyFile == "" {
 		k.fail("hub", "key_file", "is missing: make one with skyhub key new FILE")

@@ -65,13 +65,15 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 	watchdog := systemd.NewWatchdog(notify, systemd.WatchdogInterval(os.Getenv), map[string]time.Duration{"receiver": silence}, log)
 	limits := new(mqtt.Limits)
 	receiver := hub.New(hub.Options{
-		Sink:   sink,
-		Fleet:  sink,
-		Prefix: c.prefix,
-		Group:  c.group,
-		Master: c.master,
-		Logger: log,
-		Tick:   func() { watchdog.Tick("receiver") },
+		Sink:        sink,
+		Fleet:       sink,
+		Prefix:      c.prefix,
+		Group:       c.group,
+		Name:        c.session.ClientID,
+		Master:      c.master,
+		Logger:      log,
+		Tick:        func() { watchdog.Tick("receiver") },
+		ChainMemory: c.memory,
 		Connect: func(filters []string) hub.Session {
 			o := c.session
 			o.Dial, o.Subscribe, o.Limits, o.Logger = dial, filters, limits, log

@@ -19,7 +19,8 @@ func sitesCommand() *cobra.Command {
 		Short: "List the sites with what is here of them",
 		Long: "Lists the sites. MISSING are records that were heard of and are not here yet; LOST\n" +
 			"those that the site declared lost; REPEATED those that came again and were dropped;\n" +
-			"FORKS places where a card was cloned or an old image restored.",
+			"FORKS places where a card was cloned or an old image restored; UNCHAINED batches that\n" +
+			"leaned on others that are not here, so that the site was asked for a fresh start.",
 		Example: "  skyhub sites --db /var/lib/skyhub/skyhub.db",
 	}
 	db := dbFlags(cmd)
@@ -59,6 +60,9 @@ type fleetRow struct {
 	Missing   uint64     `json:"missing"`
 	Lost      uint64     `json:"lost"`
 	Forks     int        `json:"forks"`
+	Unchained int64      `json:"unchained"`
+	Links     int64      `json:"chain_links"` // kept, for the batches to come
+	LinkBytes int64      `json:"chain_bytes"`
 	Config    string     `json:"config"`
 }
 
@@ -77,10 +81,14 @@ func fleet(ctx context.Context, v *sqlite.View) ([]fleetRow, error) {
 		if err != nil {
 			return nil, err
 		}
+		chains, err := v.Chains(ctx, s.ID)
+		if err != nil {
+			return nil, err
+		}
 		r := fleetRow{
 			Site: s.ID, Online: s.Online, LastBatch: orNull(s.LastBatch), Next: orNull(s.Next),
 			Batches: s.Batches, Records: s.Records, Readings: s.Readings, Repeated: s.Repeated,
-			Forks: len(m.Forks()), Config: s.Config,
+			Forks: len(m.Forks()), Unchained: s.Unchained, Links: chains.Links, LinkBytes: chains.Bytes, Config: s.Config,
 		}
 		for _, g := range gaps {
 			r.Lost += records(g.Range)
@@ -102,10 +110,10 @@ func orNull(t time.Time) *time.Time {
 
 func printFleet(w io.Writer, rows []fleetRow) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "SITE\tONLINE\tLAST BATCH\tNEXT CONTACT\tBATCHES\tREADINGS\tREPEATED\tMISSING\tLOST\tFORKS\tCONFIG")
+	fmt.Fprintln(tw, "SITE\tONLINE\tLAST BATCH\tNEXT CONTACT\tBATCHES\tREADINGS\tREPEATED\tMISSING\tLOST\tFORKS\tUNCHAINED\tCONFIG")
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", r.Site, yesNo(r.Online), when(r.LastBatch), when(r.Next),
-			r.Batches, r.Readings, r.Repeated, r.Missing, r.Lost, r.Forks, dash(r.Config))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", r.Site, yesNo(r.Online), when(r.LastBatch), when(r.Next),
+			r.Batches, r.Readings, r.Repeated, r.Missing, r.Lost, r.Forks, r.Unchained, dash(r.Config))
 	}
 	return tw.Flush()
 }

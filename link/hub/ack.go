@@ -20,7 +20,12 @@ func (m *Marks) Ack() *batch.Ack {
 	a := &batch.Ack{At: m.At}
 	for _, lane := range point.Lanes() {
 		t := m.tree(lane)
-		for _, e := range t.open() {
+		open := t.open()
+		if t.fresh { // the site may be in an epoch that is not known here
+			a.Lanes = append(a.Lanes, batch.LaneAck{Lane: lane, Fresh: true})
+			open = open[max(0, len(open)-maxEpochs+1):]
+		}
+		for _, e := range open {
 			a.Lanes = append(a.Lanes, t.ack(e))
 		}
 	}
@@ -57,6 +62,7 @@ func (t *tree) ack(e *EpochMarks) batch.LaneAck {
 	a.Whole = t.whole(e)
 	a.Stored = lowest(e.Stored)
 	if t.tip(e) {
+		a.Fresh = a.Fresh || t.fresh
 		a.Wanted = lowest(t.wanted(e))
 	}
 	return a

@@ -98,6 +98,9 @@ func (d *desk) run(ctx context.Context) error {
 	defer poll.Stop()
 	for {
 		d.r.opt.Tick()
+		if err := d.r.present(ctx); err != nil {
+			return err
+		}
 		due, wait := d.due(time.Now())
 		for _, doc := range due {
 			if err := d.publish(ctx, doc); err != nil {
@@ -194,7 +197,11 @@ func (d *desk) make(ctx context.Context, doc document) (at int64, payload []byte
 	if err != nil {
 		return 0, nil, sinkError{err}
 	}
-	payload, err = m.Ack().Marshal(key, doc.site)
+	ack, chain := m.Ack(), d.r.permits(doc.site)
+	for i := range ack.Lanes {
+		ack.Lanes[i].Chain = chain
+	}
+	payload, err = ack.Marshal(key, doc.site)
 	return m.At, payload, err
 }
 

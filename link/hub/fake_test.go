@@ -27,6 +27,7 @@ type memory struct {
 	rejected []hub.Rejected
 	contacts []batch.State
 	down     batch.Down
+	repeated int // payloads of links
 }
 
 func newMemory() *memory {

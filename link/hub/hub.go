@@ -3,9 +3,13 @@
 // and tells every site what it holds. It knows no SQL.
 //
 // What can't be stored never holds up what can: a corrupt batch is kept aside
-// and acknowledged to the broker; for a batch whose schema or opening is not
-// here the site is asked for a fresh start. Only a sink that fails stops the
+// and acknowledged to the broker; for a batch whose schema, opening or chain is
+// not here the site is asked for a fresh start. Only a sink that fails stops the
 // queue: nothing is acknowledged to the broker before it is durable.
+//
+// Batches that lean on the one before are permitted to sites where the sink is
+// one of [Chains], no other hub shares it, and no chain of the site was missing
+// of late. Whatever is permitted, a batch is read if what it leans on is stored.
 package hub
 
 import (
@@ -29,7 +33,8 @@ type Sink interface {
 	// Marks returns what the sink holds of every lane of a site.
 	Marks(ctx context.Context, site string) (Marks, error)
 	// AskFresh notes in the marks that the site is to start an epoch afresh,
-	// see Marks.AskFresh, until a batch comes that carries the opening.
+	// see Marks.AskFresh, until a batch comes that carries the opening. The epoch
+	// is zero where a batch could not be read because its chain is missing.
 	AskFresh(ctx context.Context, site string, lane point.Lane, epoch bufferstore.Epoch) error
 	// Schema finds a schema that an earlier batch of the site carried.
 	Schema(ctx context.Context, site string, id point.SchemaID) (*point.Schema, bool, error)
@@ -57,6 +62,7 @@ type Site struct {
 	Records   int64     // stored, each once
 	Readings  int64     // stored, each once
 	Repeated  int64     // records that came again and were dropped
+	Unchained int64     // batches that could not be read because their chain was missing
 	Online    bool      // by its own word
 	Config    string    // beginning of the hash over its configuration, in hexadecimal
 	Contact   time.Time // when its last word came

@@ -29,7 +29,8 @@ type Marks struct {
 }
 
 // EpochMarks is what a sink holds of one epoch in one lane. Marks list them in
-// the order in which the sink met them.
+// the order in which the sink met them. Those of the zero epoch say by Fresh
+// alone that the site is to start afresh in whichever epoch it is.
 type EpochMarks struct {
 	Lane   point.Lane
 	Epoch  bufferstore.Epoch
@@ -89,7 +90,8 @@ func (e *EpochMarks) Missing(first, last bufferstore.Seq) []batch.Range {
 
 // Place returns the marks of a batch's epoch, made anew where they are not
 // there, with what the header says taken over. The batch's numbers are still to
-// be added. The error wraps [ErrNoOpening] or [ErrRefused].
+// be added. A batch with its opening also ends Fresh in the marks of the lane's
+// zero epoch. The error wraps [ErrNoOpening] or [ErrRefused].
 func (m *Marks) Place(b *batch.Batch) (*EpochMarks, error) {
 	if !dense(b) || b.Epoch == (bufferstore.Epoch{}) || b.Acked > math.MaxInt64 {
 		return nil, fmt.Errorf("batch of %d to %d in epoch %s: %w", b.First, b.Last, b.Epoch, ErrRefused)
@@ -108,7 +110,12 @@ func (m *Marks) Place(b *batch.Batch) (*EpochMarks, error) {
 		return nil, fmt.Errorf("batch from %d in epoch %s, which begins at %d: %w", b.First, b.Epoch, e.First, ErrRefused)
 	}
 	e.Acked = max(e.Acked, b.Acked)
-	e.Fresh = e.Fresh && b.Opening == nil
+	if b.Opening != nil {
+		e.Fresh = false
+		if i := m.index(b.Lane, bufferstore.Epoch{}); i >= 0 {
+			m.Epochs[i].Fresh = false
+		}
+	}
 	return e, nil
 }
 
@@ -125,7 +132,8 @@ func dense(b *batch.Batch) bool {
 	return b.First > 0 && len(b.Records) > 0 && next == b.Last+1
 }
 
-// AskFresh notes that the site is to start the epoch afresh.
+// AskFresh notes that the site is to start the epoch afresh; the zero epoch where
+// nobody can tell which one it is in.
 func (m *Marks) AskFresh(lane point.Lane, epoch bufferstore.Epoch) *EpochMarks {
 	e := m.find(lane, epoch)
 	e.Fresh = true
@@ -136,10 +144,15 @@ func (m *Marks) AskFresh(lane point.Lane, epoch bufferstore.Epoch) *EpochMarks {
 // of Epochs: those handed out before stay as they are.
 func (m *Marks) find(lane point.Lane, epoch bufferstore.Epoch) *EpochMarks {
 	m.Epochs = slices.Clone(m.Epochs)
-	i := slices.IndexFunc(m.Epochs, func(e EpochMarks) bool { return e.Lane == lane && e.Epoch == epoch })
+	i := m.index(lane, epoch)
 	if i < 0 {
 		i = len(m.Epochs)
 		m.Epochs = append(m.Epochs, EpochMarks{Lane: lane, Epoch: epoch})
 	}
 	return &m.Epochs[i]
+}
+
+// index returns the place of an epoch, -1 for none.
+func (m *Marks) index(lane point.Lane, epoch bufferstore.Epoch) int {
+	return slices.IndexFunc(m.Epochs, func(e EpochMarks) bool { return e.Lane == lane && e.Epoch == epoch })
 }

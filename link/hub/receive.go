@@ -39,40 +39,58 @@ type parcel struct {
 // take stores a batch. What can't be stored is dealt with so that it need not
 // come again.
 func (r *Receiver) take(ctx context.Context, d *desk, p parcel) error {
-	b, err := r.decode(ctx, p)
-	if schema, ok := errors.AsType[batch.SchemaError](err); ok && schema.Header.Lane == p.lane {
-		return r.askFresh(ctx, d, p.site, p.lane, schema.Header.Epoch)
+	m, done, err := r.repeated(ctx, p)
+	var b arrival
+	if err == nil && !done {
+		b, err = r.decode(ctx, p)
 	}
-	if _, ok := errors.AsType[sinkError](err); ok {
-		return err
+	if err == nil && !done {
+		m, err = r.store(ctx, p, b)
 	}
-	if err != nil {
-		return r.reject(ctx, p, err)
-	}
-	m, err := r.opt.Sink.Store(ctx, p.site, b)
+	schema, unknown := errors.AsType[batch.SchemaError](err)
+	_, failed := errors.AsType[sinkError](err)
 	switch {
+	case err == nil:
+		r.stored(p.site, &m)
+		d.look(document{p.site, batch.LeafAck})
+		return nil
+	case failed:
+		return err
+	case unknown && schema.Header.Lane == p.lane:
+		return r.askFresh(ctx, d, p.site, p.lane, schema.Header.Epoch)
 	case errors.Is(err, ErrNoOpening):
 		return r.askFresh(ctx, d, p.site, b.Lane, b.Epoch)
-	case errors.Is(err, ErrRefused):
-		return r.reject(ctx, p, err)
-	case err != nil:
-		return sinkError{err}
+	case errors.Is(err, batch.ErrState):
+		return r.unchained(ctx, d, p, err)
 	}
-	r.stored(p.site, &m)
-	d.look(document{p.site, batch.LeafAck})
-	return nil
+	return r.reject(ctx, p, err)
 }
 
-func (r *Receiver) decode(ctx context.Context, p parcel) (*batch.Batch, error) {
+func (r *Receiver) decode(ctx context.Context, p parcel) (arrival, error) {
 	r.lookup.begin(ctx, p.site)
-	b, err := r.decoder.Decode(p.payload)
+	b, err := r.read(ctx, p)
 	if r.lookup.err != nil {
-		return nil, sinkError{r.lookup.err}
+		return b, sinkError{r.lookup.err}
 	}
 	if err == nil && b.Lane != p.lane {
-		return nil, fmt.Errorf("batch of lane %s on the topic of lane %s", b.Lane, p.lane)
+		return b, strayed(b.Lane, p.lane)
 	}
 	return b, err
+}
+
+func strayed(lane, topic point.Lane) error {
+	return fmt.Errorf("batch of lane %s on the topic of lane %s", lane, topic)
+}
+
+// unchained deals with a batch whose chain is not here. Nobody can tell which
+// epoch it is of. The first of many that can't be read is kept aside.
+func (r *Receiver) unchained(ctx context.Context, d *desk, p parcel, cause error) error {
+	if r.doubts(p, cause) && !errors.Is(cause, errNotHere) {
+		if err := r.reject(ctx, p, cause); err != nil {
+			return err
+		}
+	}
+	return r.askFresh(ctx, d, p.site, p.lane, bufferstore.Epoch{})
 }
 
 // stored notes a success, and a fork the first time it is seen.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -31,9 +32,14 @@ type Options struct {
 	Connect func(filters []string) Session
 	Prefix  string       // of all topics; ends with a slash if it isn't empty
 	Group   string       // of the hubs that share the work; "" stands for "skyhub"
+	Name    string       // of this one among them, the same after a restart; "" for one made up
 	Master  []byte       // the key that those of the sites derive from, see batch.SiteKey
 	Logger  *slog.Logger // nil discards
 	Tick    func()       // called every minute or more often while all is well, whatever the broker does; nil for nobody
+	// ChainMemory bounds what chains take in memory, in bytes. Those beyond are
+	// made again from the sink when a batch leans on them, which takes longer. 0
+	// stands for 64 MiB; less than 0 keeps none.
+	ChainMemory int
 }
 
 // Receiver takes batches off a broker, stores them and answers with acks.
@@ -41,10 +47,16 @@ type Receiver struct {
 	opt     Options
 	decoder *batch.Decoder // used by one receive at a time, as lookup is
 	lookup  lookup
+	strands *strands  // as decoder
+	chains  Chains    // the sink, nil where it keeps none
+	seen    time.Time // when chains was last told that this hub is at work
 
 	mu      sync.Mutex // guards what follows
 	status  Status
-	forks   map[string]int // by site, as last reported
+	forks   map[string]int    // by site, as last reported
+	doubted map[string]*doubt // by site
+	alone   bool              // no other hub is at work on the sink; false where it keeps no chains
+	shared  bool              // another one is
 	broker  fault
 	refusal fault
 	sink    fault
@@ -55,13 +67,20 @@ func New(o Options) *Receiver {
 	if o.Group == "" {
 		o.Group = "skyhub"
 	}
+	if o.Name == "" {
+		o.Name = cryptorand.Text()
+	}
+	if o.ChainMemory == 0 {
+		o.ChainMemory = 64 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Tick == nil {
 		o.Tick = func() {}
 	}
-	r := &Receiver{opt: o, forks: make(map[string]int)}
+	r := &Receiver{opt: o, strands: newStrands(max(0, o.ChainMemory)), forks: make(map[string]int), doubted: make(map[string]*doubt)}
+	r.chains, _ = o.Sink.(Chains)
 	r.lookup.sink = o.Sink
 	r.decoder = batch.NewDecoder(r.lookup.find)
 	r.broker = fault{log: o.Logger, begins: "broker session lost", ends: "broker session is back"}
@@ -105,6 +124,9 @@ var errEnded = errors.New("session ended")
 
 // serve lives as long as one session.
 func (r *Receiver) serve(ctx context.Context) error {
+	if err := r.present(ctx); err != nil {
+		return err
+	}
 	filters := []string{"$share/" + r.opt.Group + "/" + batch.UpFilter(r.opt.Prefix), batch.StateFilter(r.opt.Prefix)}
 	s := r.opt.Connect(filters)
 	d := newDesk(r, s)

@@ -38,6 +38,7 @@ type rig struct {
 	*testing.T
 	*broker
 	sink     *memory
+	library  *library // nil for a sink that keeps no chains
 	receiver *hub.Receiver
 	log      *logBuffer
 	stop     func()
@@ -62,11 +63,20 @@ func (b *logBuffer) String() string {
 }
 
 func start(t *testing.T, b *broker, m *memory) *rig {
-	r := &rig{T: t, broker: b, sink: m, log: &logBuffer{}}
-	r.receiver = hub.New(hub.Options{
-		Sink: m, Fleet: m, Connect: b.connect, Prefix: "gas/", Master: master,
-		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
-	})
+	return (&rig{T: t, broker: b, sink: m}).start(hub.Options{Sink: m})
+}
+
+// keeping starts a receiver whose sink keeps chains.
+func keeping(t *testing.T, b *broker, l *library, memory int) *rig {
+	return (&rig{T: t, broker: b, sink: l.memory, library: l}).start(hub.Options{Sink: l, Name: "one", ChainMemory: memory})
+}
+
+func (r *rig) start(o hub.Options) *rig {
+	t := r.T
+	r.log = &logBuffer{}
+	o.Fleet, o.Connect, o.Prefix, o.Master = r.sink, r.connect, "gas/", master
+	o.Logger = slog.New(slog.NewTextHandler(r.log, nil))
+	r.receiver = hub.New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.receiver.Run(ctx) }()

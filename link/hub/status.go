@@ -8,7 +8,9 @@ type Status struct {
 	LastBatch     time.Time // stored; zero for none
 	Batches       int64     // stored
 	Rejected      int64     // kept aside: corrupt, of an unknown version or contradicting the marks
-	Fresh         int64     // not stored because schema or opening are not here, and asked for
+	Fresh         int64     // not stored because schema, opening or chain are not here, and asked for
+	Unchained     int64     // those of Fresh that lack their chain, or it differs
+	Rebuilt       int64     // chains made again from what the sink keeps
 	Strangers     int64     // on topics that no site of ours uses
 	Acks          int64     // published, with a PUBACK
 	SessionErrors int64

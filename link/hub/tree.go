@@ -13,6 +13,7 @@ type tree struct {
 	epochs []*EpochMarks // in the order in which the sink met them
 	byID   map[bufferstore.Epoch]*EpochMarks
 	end    map[bufferstore.Epoch]bufferstore.Seq // the last number that a child leaves to its parent; in a fork the greatest
+	fresh  bool                                  // the site is to start afresh in whichever epoch it is
 }
 
 func (m *Marks) tree(lane point.Lane) tree {
@@ -23,6 +24,10 @@ func (m *Marks) tree(lane point.Lane) tree {
 	for i := range m.Epochs {
 		e := &m.Epochs[i]
 		if e.Lane != lane {
+			continue
+		}
+		if e.Epoch == (bufferstore.Epoch{}) {
+			t.fresh = e.Fresh
 			continue
 		}
 		t.epochs = append(t.epochs, e)

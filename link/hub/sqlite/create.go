@@ -12,11 +12,13 @@ import (
 var (
 	//go:embed schema.sql
 	tables string
+	//go:embed chains.sql
+	chains string
 	//go:embed views.sql
 	views string
 )
 
-// version is the PRAGMA user_version of schema.sql.
+// version is the PRAGMA user_version of schema.sql and chains.sql.
 const version = 3
 
 // upgrades give tables of version 1, 2 ... what those of the next have.
@@ -26,7 +28,8 @@ var upgrades = []string{
 
 	`ALTER TABLE point ADD COLUMN rule TEXT NOT NULL DEFAULT '';
 	ALTER TABLE point ADD COLUMN error REAL NOT NULL DEFAULT 0;
-	ALTER TABLE point ADD COLUMN silence_ms INTEGER NOT NULL DEFAULT 0;`,
+	ALTER TABLE point ADD COLUMN silence_ms INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE site ADD COLUMN unchained INTEGER NOT NULL DEFAULT 0;` + chains,
 }
 
 var errForeign = errors.New("it holds tables of another program")
@@ -51,7 +54,7 @@ func create(t *tx) error {
 	case others != 0:
 		return errForeign
 	}
-	if err := t.script(tables); err != nil {
+	if err := t.script(tables + chains); err != nil {
 		return err
 	}
 	return t.words()

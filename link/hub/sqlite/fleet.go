@@ -22,7 +22,7 @@ func (s *Sink) Sites(ctx context.Context) (sites []hub.Site, err error) {
 
 func loadSites(ctx context.Context, q querier) ([]hub.Site, error) {
 	rows, err := q.QueryContext(ctx, `SELECT site, first_heard_ms, last_batch_ms, batches, records, readings, repeated,
-		online, coalesce(config, ''), contact_ms, next_contact_ms, down_at FROM site ORDER BY site`)
+		online, coalesce(config, ''), contact_ms, next_contact_ms, down_at, unchained FROM site ORDER BY site`)
 	if err != nil {
 		return nil, fmt.Errorf("sites: %w", err)
 	}
@@ -31,7 +31,7 @@ func loadSites(ctx context.Context, q querier) ([]hub.Site, error) {
 	for rows.Next() {
 		var s hub.Site
 		var heard, last, contact, next sql.NullInt64
-		if err := rows.Scan(&s.ID, &heard, &last, &s.Batches, &s.Records, &s.Readings, &s.Repeated, &s.Online, &s.Config, &contact, &next, &s.DownAt); err != nil {
+		if err := rows.Scan(&s.ID, &heard, &last, &s.Batches, &s.Records, &s.Readings, &s.Repeated, &s.Online, &s.Config, &contact, &next, &s.DownAt, &s.Unchained); err != nil {
 			return nil, fmt.Errorf("sites: %w", err)
 		}
 		s.Heard, s.LastBatch, s.Contact, s.Next = timeOf(heard), timeOf(last), timeOf(contact), timeOf(next)

@@ -158,6 +158,16 @@ func (t *tx) save(id int64, e *hub.EpochMarks, stored []batch.Range) error {
 	return nil
 }
 
+// saveFresh writes where Fresh has ended in the marks of a zero epoch.
+func (t *tx) saveFresh(m *siteMarks, before []hub.EpochMarks) error {
+	for i := range before {
+		if e := &m.Epochs[i]; e.Epoch == (bufferstore.Epoch{}) && e.Fresh != before[i].Fresh {
+			return t.save(m.epochs[i], e, e.Stored)
+		}
+	}
+	return nil
+}
+
 // changed cuts off what two lists have in common at their ends.
 func changed(a, b []batch.Range) (_, _ []batch.Range) {
 	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
@@ -203,6 +213,11 @@ func (s *Sink) AskFresh(ctx context.Context, site string, lane point.Lane, epoch
 		}
 		if err := t.save(id, e, e.Stored); err != nil {
 			return err
+		}
+		if epoch == (bufferstore.Epoch{}) {
+			if _, err := t.exec("UPDATE site SET unchained = unchained + 1 WHERE id = ?", m.site); err != nil {
+				return err
+			}
 		}
 		return t.touch(site, &m)
 	})

@@ -3,7 +3,8 @@
 -- A record is named for ever by its epoch and its sequence number in it, so
 -- these two are the key of everything that came as a record. Times in columns
 -- ending in _ms are Unix milliseconds, UTC. Start with the views, in views.sql:
--- readings, summaries, completeness, point_versions, gaps, forks.
+-- readings, summaries, completeness, point_versions, gaps, forks. What is kept to
+-- read the next batches is in chains.sql.
 --
 -- To back up while skyhub runs: sqlite3 hub.db '.backup copy.db'. To restore,
 -- stop every skyhub, replace the file and delete the two beside it that end in
@@ -24,7 +25,8 @@ CREATE TABLE site (
     online        INTEGER NOT NULL DEFAULT 0,   -- by the site's own state document
     config        TEXT,                         -- beginning of the hash over its configuration
     contact_ms    INTEGER,                      -- when its last state came in
-    next_contact_ms INTEGER                     -- when it is expected next
+    next_contact_ms INTEGER,                    -- when it is expected next
+    unchained     INTEGER NOT NULL DEFAULT 0    -- batches that could not be read because their chain was not here
 ) STRICT;
 
 -- The marks: what is here of each epoch in each lane.
@@ -32,7 +34,7 @@ CREATE TABLE epoch (
     id     INTEGER PRIMARY KEY,
     site   INTEGER NOT NULL REFERENCES site (id),
     lane   TEXT    NOT NULL,
-    epoch  TEXT    NOT NULL,                    -- 64 bits in hexadecimal
+    epoch  TEXT    NOT NULL,                    -- 64 bits in hexadecimal; zeros where only fresh counts, for whichever epoch the site is in
     parent TEXT    NOT NULL,                    -- epoch of the record before first; zeros where there is none
     first  INTEGER NOT NULL,                    -- first sequence number; 0 as long as it is not known
     floor  INTEGER NOT NULL,                    -- everything from first to floor is stored or declared lost

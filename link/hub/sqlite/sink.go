@@ -1,5 +1,5 @@
-// Package sqlite keeps what the sites send in a SQLite database: a hub.Sink and
-// a hub.Fleet. Its tables are described in schema.sql.
+// Package sqlite keeps what the sites send in a SQLite database: a hub.Sink, a
+// hub.Fleet and hub.Chains. Its tables are described in schema.sql and chains.sql.
 //
 // A batch is one transaction, with the marks in it, flushed to disk before Store
 // returns; so an acknowledgement means durable. Several processes may share one
@@ -142,6 +142,7 @@ func (t *tx) row(query string, args []any, dst ...any) error {
 }
 
 var (
-	_ hub.Sink  = (*Sink)(nil)
-	_ hub.Fleet = (*Sink)(nil)
+	_ hub.Sink   = (*Sink)(nil)
+	_ hub.Fleet  = (*Sink)(nil)
+	_ hub.Chains = (*Sink)(nil)
 )

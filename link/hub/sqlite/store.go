@@ -11,12 +11,24 @@ import (
 
 // Store writes a batch, see hub.Sink. When it returns nil the batch is on disk.
 func (s *Sink) Store(ctx context.Context, site string, b *batch.Batch) (hub.Marks, error) {
+	return s.store(ctx, site, b, nil)
+}
+
+// StoreLink writes a batch and its link, see hub.Chains.
+func (s *Sink) StoreLink(ctx context.Context, site string, b *batch.Batch, l hub.Link) (hub.Marks, error) {
+	return s.store(ctx, site, b, &l)
+}
+
+func (s *Sink) store(ctx context.Context, site string, b *batch.Batch, l *hub.Link) (hub.Marks, error) {
 	var m siteMarks
 	err := s.update(ctx, func(t *tx) (err error) {
 		if m, err = t.load(site); err != nil {
 			return err
 		}
-		return t.store(site, &m, b)
+		if err := t.store(site, &m, b); err != nil || l == nil {
+			return err
+		}
+		return t.link(m.site, b, l)
 	})
 	if err != nil {
 		return hub.Marks{}, fmt.Errorf("store batch %d to %d of site %s, lane %s: %w", b.First, b.Last, site, b.Lane, err)
@@ -25,8 +37,12 @@ func (s *Sink) Store(ctx context.Context, site string, b *batch.Batch) (hub.Mark
 }
 
 func (t *tx) store(site string, m *siteMarks, b *batch.Batch) error {
+	before := m.Epochs
 	e, err := m.Place(b)
 	if err != nil {
+		return err
+	}
+	if err := t.saveFresh(m, before); err != nil {
 		return err
 	}
 	id, err := t.epochRow(m, e)
