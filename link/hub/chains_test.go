@@ -283,6 +283,27 @@ func TestAChainDoesNotAdvanceWhenTheSinkFails(t *testing.T) {
 	})
 }
 
+func TestABatchThatWasNotStoredIsNoLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := newLibrary(), chained(1)
+		r := keeping(t, newBroker(), l, fitting)
+		defer r.stop()
+		all := w.run(t, 0, 3)
+		r.up(all[0])
+		r.pass(time.Second)
+		r.sink.change(func() { r.sink.fail = errors.New("disk full") })
+		r.up(all[1])
+		r.pass(time.Minute)
+		r.set(func() { r.queue = nil }) // the broker has forgotten it
+		r.sink.change(func() { r.sink.fail = nil })
+		r.up(all[2])
+		r.pass(2 * time.Minute)
+		if st := r.receiver.Status(); st.Unchained != 1 || r.stored() != 10 || len(l.links) != 1 {
+			t.Errorf("%d records, %d links, status %+v", r.stored(), len(l.links), st)
+		}
+	})
+}
+
 func TestASinkThatCannotTellItsChainsHoldsUpTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := newLibrary(), chained(1)

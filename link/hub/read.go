@@ -82,11 +82,12 @@ func (r *Receiver) extend(s strand, payload []byte) (arrival, error) {
 	return arrival{b, strand{b.Chain, s.links + 1, s.bytes + len(payload)}, base}, nil
 }
 
-// A snapshot is taken where the payloads since the one before are as many, or as
-// long: what it costs to make the chain again, and what to keep it.
+// A snapshot is taken where the payloads since the one before are more, or
+// longer. It is a few kilobytes a point, some percent of what a sink writes for
+// the rows of so many; to read them again takes a fraction of a second.
 const (
 	snapshotLinks = 64
-	snapshotBytes = 256 << 10
+	snapshotBytes = 64 << 10
 )
 
 // store stores a batch, and of one on a chain all that makes the chain again.

@@ -19,7 +19,7 @@ const (
 	unknown   = -1
 )
 
-// link keeps a link, and forgets old ones when there is a snapshot to go on from.
+// link keeps a link, and now and then forgets old ones.
 func (t *tx) link(site int64, b *batch.Batch, l *hub.Link) error {
 	lane := b.Lane.String()
 	if id, _, err := t.find(site, lane, l.Payload); err != nil || id != unknown {
@@ -40,10 +40,23 @@ func (t *tx) link(site int64, b *batch.Batch, l *hub.Link) error {
 	}
 	_, err := t.exec("INSERT INTO link (site, lane, tag, name, base, records, payload, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		site, lane, name&0xffff, name, base, kept(b), l.Payload, snapshot)
-	if err != nil || l.Snapshot == nil {
+	if err != nil {
 		return err
 	}
-	_, err = t.exec(prune, site, lane, maxLinks, maxLinkBytes)
+	return t.forget(site, lane, l.Snapshot != nil)
+}
+
+// forget deletes old links where there is a new snapshot, or are too many
+// without: chains that begin again and again never come to one.
+func (t *tx) forget(site int64, lane string, snapshot bool) error {
+	if !snapshot {
+		var links int
+		err := t.row("SELECT count(*) FROM link WHERE site = ? AND lane = ?", []any{site, lane}, &links)
+		if err != nil || links <= 2*maxLinks {
+			return err
+		}
+	}
+	_, err := t.exec(prune, site, lane, maxLinks, maxLinkBytes)
 	return err
 }
 

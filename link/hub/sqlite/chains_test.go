@@ -188,6 +188,8 @@ func TestAHubRestoredFromABackupAsksForAFreshStart(t *testing.T) {
 	w.Reset()
 	w.next -= 10
 	receive(t, s, "one", w.batch(t, 10))
+	s.Close()
+	s = open(t, path)
 	checkAck(t, s, batch.LaneAck{
 		Epoch: epoch(1), Floor: 50, Whole: true, Stored: []batch.Range{{First: 101, Last: 110}}, Wanted: []batch.Range{{First: 51, Last: 100}},
 	})
@@ -243,6 +245,20 @@ func TestTheWayToEveryLinkIsKept(t *testing.T) {
 	checkTable(t, path, "SELECT count(*) FROM link WHERE id <= 61 AND id > 1", []string{"0"})
 }
 
+func TestShortChainsAreForgottenToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	s, w := open(t, path), newSite(pressures)
+	for range 150 { // no ack ever comes, and each session ends with batches on their way
+		receive(t, s, "one", w.batches(t, 3, 1)...)
+		w.Rewind()
+	}
+	k := number(t, path, "SELECT count(*) FROM link")
+	if k < 128 || k > 256 {
+		t.Errorf("%.0f links, want 128 to 256", k)
+	}
+	checkTable(t, path, "SELECT count(*), (SELECT unchained FROM site) FROM link WHERE base = -1", []string{"0", "0"})
+}
+
 func TestLongPayloadsAreForgottenEarlier(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s := open(t, path)
@@ -260,6 +276,18 @@ func TestLongPayloadsAreForgottenEarlier(t *testing.T) {
 	checkTable(t, path, "SELECT count(*), min(id), sum(length(payload)) FROM link", []string{"4", "9", fmt.Sprint(4 * long)})
 }
 
+func TestASnapshotIsTakenOfLongPayloadsToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	rng, w := rand.NewChaCha8([32]byte{1}), newSite(pressures)
+	w.scan = func(bufferstore.Seq) []byte {
+		rec := make([]byte, 15_000)
+		rng.Read(rec)
+		return rec
+	}
+	receive(t, open(t, path), "one", w.batches(t, 6, 1)...)
+	checkTable(t, path, "SELECT id FROM link WHERE snapshot IS NOT NULL", []string{"5"})
+}
+
 func TestAPathThatLeadsNowhereIsNone(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "hub.db"))
 	b := passes(1, 0, 1, 1, 1)
@@ -274,6 +302,17 @@ func TestAPathThatLeadsNowhereIsNone(t *testing.T) {
 			t.Errorf("%s: %v, %v", p, paths, err)
 		}
 	}
+}
+
+func TestALinkIsKeptOnceHoweverOftenItComes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	s, b := open(t, path), passes(1, 0, 1, 1, 3)
+	for range 3 {
+		if _, err := s.StoreLink(t.Context(), "north-7", b, hub.Link{Payload: []byte("payload")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkTable(t, path, "SELECT base, records FROM link", []string{"0", "3"})
 }
 
 func TestAFailedBatchLeavesNoLink(t *testing.T) {
