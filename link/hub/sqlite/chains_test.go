@@ -202,9 +202,9 @@ func TestAHubRestoredFromABackupAsksForAFreshStart(t *testing.T) {
 func TestOldLinksAreForgotten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s, w := open(t, path), newSite(pressures)
-	all := w.batches(t, 1000, 1)
+	all := w.batches(t, 500, 1)
 	receive(t, s, "one", all...)
-	if st := receive(t, s, "one", all[1000-128], all[1000-100]); st.Batches != 2 || st.Unchained > 0 {
+	if st := receive(t, s, "one", all[500-128], all[500-100]); st.Batches != 2 || st.Unchained > 0 {
 		t.Errorf("one of the last 128 links: status %+v", st)
 	}
 	v, err := sqlite.OpenView(t.Context(), path)
@@ -216,10 +216,10 @@ func TestOldLinksAreForgotten(t *testing.T) {
 	if err != nil || k.Links < 128 || k.Links > 4*64 || k.Bytes < 128*10 {
 		t.Errorf("%+v kept: %v", k, err)
 	}
-	if st := receive(t, s, "one", all[500]); st.Unchained != 1 {
+	if st := receive(t, s, "one", all[200]); st.Unchained != 1 {
 		t.Errorf("a link that is forgotten: status %+v", st)
 	}
-	checkAck(t, s, batch.LaneAck{Fresh: true}, batch.LaneAck{Epoch: epoch(1), Floor: 1000, Whole: true, Fresh: true})
+	checkAck(t, s, batch.LaneAck{Fresh: true}, batch.LaneAck{Epoch: epoch(1), Floor: 500, Whole: true, Fresh: true})
 }
 
 func TestTheWayToEveryLinkIsKept(t *testing.T) {
@@ -284,7 +284,7 @@ func TestASnapshotIsTakenOfLongPayloadsToo(t *testing.T) {
 		rng.Read(rec)
 		return rec
 	}
-	receive(t, open(t, path), "one", w.batches(t, 6, 1)...)
+	receive(t, open(t, path), "one", w.batches(t, 5, 1)...)
 	checkTable(t, path, "SELECT id FROM link WHERE snapshot IS NOT NULL", []string{"5"})
 }
 
