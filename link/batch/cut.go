@@ -44,7 +44,7 @@ func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], lim
 // own returns rec with its data in memory of the encoder.
 func (e *Encoder) own(rec bufferstore.Record) bufferstore.Record {
 	if n := len(rec.Data); n > cap(e.arena)-len(e.arena) {
-		e.arena = make([]byte, 0, max(64<<10, n)) // what was there stays with its records
+		e.arena = make([]byte, 0, max(4<<10, 2*cap(e.arena), n)) // what was there stays with its records
 	}
 	at := len(e.arena)
 	e.arena = append(e.arena, rec.Data...)

@@ -21,7 +21,7 @@ var ErrLimit = errors.New("limit too small for a batch")
 type Encoder struct {
 	in    intake
 	body  bodyWriter
-	arena []byte // what is left of it for the records to come
+	arena []byte // of records, the last ones in it
 	batch []byte // the longest yet that fits
 	try   []byte
 
@@ -131,10 +131,10 @@ func (e *Encoder) sent(h *Header, n int) bufferstore.Seq {
 // release lets go of the records, and of the memory of a long batch.
 func (e *Encoder) release() {
 	if e.in.bytes > keepBytes {
-		e.in.entries, e.body, e.batch, e.try = nil, bodyWriter{}, nil, nil
+		e.body, e.batch, e.try, e.arena = bodyWriter{}, nil, nil, nil
 	}
 	e.in.reset()
-	e.arena = nil
+	e.arena = e.arena[:0]
 }
 
 // Acked tells that every record up to upTo is durable at the destination: what

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"math"
 	"slices"
 
 	"skyhaul/bufferstore"
@@ -21,7 +22,7 @@ type group struct {
 	schema *point.Schema // nil in a reader
 	types  []point.Type  // of the columns
 	tail   int           // bytes that the values take at the end of a record
-	first  int           // place among the entries of the first that is its own
+	first  int           // place among the entries of the first that is its own, or unused
 	// carried is the schema's place, from 1, among those that the batch
 	// carries; 0 where the other side holds it.
 	carried int
@@ -29,12 +30,17 @@ type group struct {
 	scans   []*entry // those of the body being written
 }
 
+// unused is the place of the first entry of a group that has none.
+const unused = math.MaxInt
+
 // intake sorts records into groups. It copies nothing but qualities.
 type intake struct {
 	schemas point.Lookup
-	groups  map[point.SchemaID]*group // nil for a schema that isn't known
+	groups  map[point.SchemaID]*group // nil for a schema that isn't known; the others outlive the records
+	used    int                       // how many of the groups have entries
 	entries []entry
-	bytes   int // of the records
+	quality []point.Quality // of all entries
+	bytes   int             // of the records
 	scan    point.Scan
 }
 
@@ -42,10 +48,27 @@ func newIntake(schemas point.Lookup) intake {
 	return intake{schemas: schemas, groups: make(map[point.SchemaID]*group)}
 }
 
+// reset lets go of the records, and of the memory of many.
 func (in *intake) reset() {
-	clear(in.groups)
+	long := in.bytes > keepBytes
+	if long {
+		in.entries, in.quality = nil, nil
+	}
+	if len(in.groups) > maxGroups {
+		clear(in.groups)
+	}
+	for id, g := range in.groups {
+		if g == nil {
+			delete(in.groups, id) // it may be known by the next time
+			continue
+		}
+		g.first, g.scans = unused, g.scans[:0]
+		if long {
+			g.scans = nil
+		}
+	}
 	clear(in.entries)
-	in.entries, in.bytes = in.entries[:0], 0
+	in.entries, in.quality, in.bytes, in.used = in.entries[:0], in.quality[:0], 0, 0
 }
 
 // add takes a record or gap; its data must stay as they are until the reset.
@@ -53,27 +76,48 @@ func (in *intake) add(rec bufferstore.Record) {
 	e := entry{Record: rec}
 	if id, ok := point.ScanSchema(rec.Data); ok && rec.Lost == bufferstore.Kept {
 		g := in.group(id)
-		if g != nil && in.scan.Decode(rec.Data, g.schema) == nil {
-			e.group, e.stamp = g, in.scan.Stamp
-			if slices.ContainsFunc(in.scan.Quality, func(q point.Quality) bool { return q != 0 }) {
-				e.quality = slices.Clone(in.scan.Quality)
-			}
+		if g != nil && in.scan.Decode(rec.Data, g.schema) == nil && in.use(g) {
+			e.group, e.stamp, e.quality = g, in.scan.Stamp, in.own(in.scan.Quality)
 		}
 	}
 	in.entries = append(in.entries, e)
 	in.bytes += len(rec.Data)
 }
 
+// group returns the group of a schema, nil if that isn't known.
 func (in *intake) group(id point.SchemaID) *group {
 	g, ok := in.groups[id]
 	if !ok {
-		if s := lookUp(in.schemas, id); s != nil && len(in.groups) < maxGroups {
+		if s := lookUp(in.schemas, id); s != nil {
 			g = newGroup(id, typesOf(s))
-			g.schema, g.first = s, len(in.entries)
+			g.schema, g.first = s, unused
 		}
 		in.groups[id] = g
 	}
 	return g
+}
+
+// use notes that the next entry is of g; false if that were too many groups.
+func (in *intake) use(g *group) bool {
+	if g.first != unused {
+		return true
+	}
+	if in.used == maxGroups {
+		return false
+	}
+	g.first = len(in.entries)
+	in.used++
+	return true
+}
+
+// own returns a copy of the qualities of a scan, nil where all are good.
+func (in *intake) own(row []point.Quality) []point.Quality {
+	if !slices.ContainsFunc(row, func(q point.Quality) bool { return q != 0 }) {
+		return nil
+	}
+	at := len(in.quality)
+	in.quality = append(in.quality, row...) // those of earlier entries stay where they are
+	return in.quality[at:len(in.quality):len(in.quality)]
 }
 
 // lookUp returns the schema of an id, nil where it isn't found or isn't what its

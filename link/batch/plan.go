@@ -18,7 +18,7 @@ const bit = 256
 type planner struct {
 	ys    []int64 // the integers as steps from the first
 	us    []uint64
-	count [transforms][tokens]uint32
+	tally [transforms]tally // of the tokens of the residuals
 }
 
 // plan returns the plan for xs, not empty, whose residuals cost least.
@@ -29,7 +29,7 @@ func (p *planner) plan(xs []uint64) (best plan) {
 	}
 	p.steps(xs, step)
 	centre := p.centre()
-	most := p.tally(centre)
+	p.count(centre)
 	for t := byte(centred); t < transforms; t++ {
 		q := plan{transform: t, base: xs[0], step: step}
 		n := len(xs) - 1 // the first is the base itself
@@ -38,7 +38,7 @@ func (p *planner) plan(xs []uint64) (best plan) {
 			q.base += step * uint64(centre)
 			n++
 		}
-		q.cost = cost(p.count[t][:most], n)
+		q.cost = p.tally[t].cost(n)
 		if t == centred || q.cost < best.cost {
 			best = q
 		}
@@ -75,30 +75,21 @@ func (p *planner) centre() int64 {
 	return sum / int64(len(p.ys))
 }
 
-// tally counts the tokens of the residuals under every transform; those from
-// most on don't occur.
-func (p *planner) tally(centre int64) (most int) {
-	all := zigzag(-centre)
+// count counts the tokens of the residuals under every transform.
+func (p *planner) count(centre int64) {
+	c, d, d2 := &p.tally[centred], &p.tally[delta], &p.tally[delta2]
+	c.clear()
+	d.clear()
+	d2.clear()
+	c.add(tokenOf(zigzag(-centre)))
 	var last, slope int64
-	for _, y := range p.ys {
-		all |= zigzag(y-centre) | zigzag(y-last) | zigzag(y-last-slope)
-		slope = y - last
-		last = y
-	}
-	most = 2 * max(bits.Len64(all), 2)
-	for t := centred; t < transforms; t++ {
-		clear(p.count[t][:most])
-	}
-	p.count[centred][tokenOf(zigzag(-centre))]++
-	last, slope = 0, 0
 	for _, y := range p.ys[1:] {
-		p.count[centred][tokenOf(zigzag(y-centre))]++
-		p.count[delta][tokenOf(zigzag(y-last))]++
-		p.count[delta2][tokenOf(zigzag(y-last-slope))]++
+		c.add(tokenOf(zigzag(y - centre)))
+		d.add(tokenOf(zigzag(y - last)))
+		d2.add(tokenOf(zigzag(y - last - slope)))
 		slope = y - last
 		last = y
 	}
-	return most
 }
 
 // residuals returns what is left of xs under a plan; it is valid until the next call.
@@ -169,28 +160,22 @@ func commonStep(xs []uint64) uint64 {
 	return g
 }
 
-// cost estimates the length of n residuals once packed, from how often each token
-// occurs: the entropy of the tokens, their rest bits, and a few bits a different
-// token for the table.
-func cost(count []uint32, n int) int64 {
-	sum := xlog(uint32(n))
-	for t, c := range count {
-		if c > 0 {
-			sum += symbolCost - xlog(c) + int64(c)*int64(untokens[t].rest)*bit
-		}
-	}
-	return sum
-}
-
-// symbolCost is what a symbol that occurs costs in a table.
-const symbolCost = 4 * bit
-
 // xlog returns x * log2(x) in units of 1/bit bit. It is made of integers only,
 // so that every machine takes the same decisions.
 func xlog(x uint32) int64 {
-	s := max(bits.Len32(x)-10, 0)
+	if x < uint32(len(xlogs)) {
+		return int64(xlogs[x])
+	}
+	s := bits.Len32(x) - 10
 	return int64(x) * int64(s*bit+int(log2s[x>>s]))
 }
+
+var xlogs = func() (t [1024]uint32) {
+	for i := range t {
+		t[i] = uint32(i) * uint32(log2s[i])
+	}
+	return t
+}()
 
 // log2s holds the logarithms of 1 to 1023 in units of 1/bit.
 var log2s = func() (t [1024]uint16) {

@@ -26,6 +26,8 @@ const openCost = 32 * bit
 type pooler struct {
 	pools  []*pool
 	used   int
+	none   pool   // without a plane
+	plane  tally  // of the plane that looks for its pool
 	assign []byte // the pool of each plane
 }
 
@@ -41,31 +43,25 @@ func (p *pooler) sort(ps planes) []*pool {
 }
 
 func (p *pooler) add(plane []byte) {
-	var count [tokens]uint32
+	p.plane.clear()
 	for _, t := range plane {
-		count[t]++
+		p.plane.add(t)
 	}
-	var room [tokens]byte
-	distinct := room[:0]
-	for t, c := range count {
-		if c > 0 {
-			distinct = append(distinct, byte(t))
-		}
-	}
-	best, least := p.used, openCost+new(pool).joined(uint32(len(plane)), &count, distinct)
+	n := uint32(len(plane))
+	best, least := p.used, openCost+p.none.joined(n, &p.plane)
 	if p.used == maxPools {
 		least = math.MaxInt64
 	}
 	for i, k := range p.pools[:p.used] {
-		if c := k.joined(uint32(len(plane)), &count, distinct); c < least {
+		if c := k.joined(n, &p.plane); c < least {
 			best, least = i, c
 		}
 	}
 	k := p.open(best)
-	for _, t := range distinct {
-		k.count[t] += count[t]
+	for _, t := range p.plane.seen {
+		k.count[t] += p.plane.count[t]
 	}
-	k.n += uint32(len(plane))
+	k.n += n
 	k.b = append(k.b, plane...)
 	p.assign = append(p.assign, byte(best))
 }
@@ -83,13 +79,13 @@ func (p *pooler) open(i int) *pool {
 }
 
 // joined returns what a plane of n tokens adds to the cost of the pool.
-func (k *pool) joined(n uint32, count *[tokens]uint32, distinct []byte) int64 {
+func (k *pool) joined(n uint32, plane *tally) int64 {
 	cost := xlog(k.n+n) - xlog(k.n)
-	for _, t := range distinct {
+	for _, t := range plane.seen {
 		if k.count[t] == 0 {
 			cost += symbolCost
 		}
-		cost -= xlog(k.count[t]+count[t]) - xlog(k.count[t])
+		cost -= xlog(k.count[t]+plane.count[t]) - xlog(k.count[t])
 	}
 	return cost
 }

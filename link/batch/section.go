@@ -46,41 +46,59 @@ type packer struct {
 	huffman  huff0.Scratch
 	fse      fse.Scratch
 	zstd     []byte
+	prober   prober
 	unpacked int // bytes that an unpacker will have to allow for
 }
 
-// append appends b as a section by whichever method is the shortest:
+// append appends b as a section:
 //
 //	length and method uvarint = length<<3 | method | [size uvarint: of what it unpacks to, unless stored] | length bytes
 func (p *packer) append(dst, b []byte) []byte {
-	packed, method := b, methodStored
-	shorter := func(c []byte, m int) {
-		if len(c)+2 < len(packed) { // 2 for the size
-			packed, method = c, m
-		}
-	}
-	if repeated(b) {
-		shorter(b[:1], methodRepeated)
-	} else if len(b) > 4 {
-		// The tables of one section never serve the next.
-		p.huffman.Reuse = huff0.ReusePolicyNone
-		if c, _, err := huff0.Compress1X(b, &p.huffman); err == nil {
-			shorter(c, methodHuffman)
-		}
-		if c, err := fse.Compress(b, &p.fse); err == nil {
-			shorter(c, methodFSE)
-		}
-		p.zstd = zstdEncoder().EncodeAll(b, p.zstd[:0])
-		if n, ok := frameHeader(p.zstd, len(b)); ok {
-			shorter(p.zstd[n:], methodZstd)
-		}
-	}
+	packed, method := p.shortest(b)
 	dst = binary.AppendUvarint(dst, uint64(len(packed))<<3|uint64(method))
 	if method != methodStored {
 		dst = binary.AppendUvarint(dst, uint64(len(b)))
 		p.unpacked += len(b)
 	}
 	return append(dst, packed...)
+}
+
+// shortest packs b by the method that makes it the shortest. Those that don't
+// have a chance by what the prober says are not tried.
+func (p *packer) shortest(b []byte) (packed []byte, method int) {
+	packed, method = b, methodStored
+	least := len(b) - 2 // for the size
+	shorter := func(c []byte, m int) {
+		if len(c) < least {
+			packed, method, least = c, m, len(c)
+		}
+	}
+	if least <= 2 || repeated(b) {
+		if repeated(b) {
+			shorter(b[:1], methodRepeated)
+		}
+		return packed, method
+	}
+	p.prober.look(b)
+	if p.prober.huffman() < least {
+		// The tables of one section never serve the next.
+		p.huffman.Reuse = huff0.ReusePolicyNone
+		if c, _, err := huff0.Compress1X(b, &p.huffman); err == nil {
+			shorter(c, methodHuffman)
+		}
+	}
+	if p.prober.fse() < least {
+		if c, err := fse.Compress(b, &p.fse); err == nil {
+			shorter(c, methodFSE)
+		}
+	}
+	if p.prober.repeats(b) {
+		p.zstd = zstdEncoder().EncodeAll(b, p.zstd[:0])
+		if n, ok := frameHeader(p.zstd, len(b)); ok {
+			shorter(p.zstd[n:], methodZstd)
+		}
+	}
+	return packed, method
 }
 
 func repeated(b []byte) bool {

@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/klauspost/compress/fse"
+	"github.com/klauspost/compress/huff0"
 )
 
 func TestSectionsOfEveryMethodComeBack(t *testing.T) {
@@ -80,5 +83,53 @@ func TestMorePlanesThanPoolsComeBack(t *testing.T) {
 		if got := r.next(400); !bytes.Equal(got, want[i]) {
 			t.Fatalf("plane %d differs", i)
 		}
+	}
+}
+
+// randomSection returns bytes such as sections have: tokens, noise, or what
+// comes again and again.
+func randomSection(rng *rand.Rand) []byte {
+	b := make([]byte, 5+rng.IntN(1<<(3+rng.IntN(10))))
+	low, spread, kind := rng.IntN(60), 1+rng.IntN(40), rng.IntN(4)
+	for i := range b {
+		switch {
+		case kind == 0:
+			b[i] = byte(rng.Uint32())
+		case kind == 1 && i > 30:
+			b[i] = b[i-1-rng.IntN(1+rng.IntN(2)*20)]
+		default:
+			b[i] = byte(low + rng.IntN(1+rng.IntN(spread)))
+		}
+	}
+	return b
+}
+
+func TestMethodsNotTriedWouldNotPay(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	var p packer
+	ours, best := 0, 0
+	for range 4000 {
+		b := randomSection(rng)
+		if repeated(b) {
+			continue
+		}
+		packed, method := p.shortest(b)
+		ours += len(packed) + min(method, 1)*2
+		least := len(b)
+		if c, _, err := huff0.Compress1X(b, new(huff0.Scratch)); err == nil {
+			least = min(least, len(c)+2)
+		}
+		if c, err := fse.Compress(b, new(fse.Scratch)); err == nil {
+			least = min(least, len(c)+2)
+		}
+		z := zstdEncoder().EncodeAll(b, nil)
+		if n, ok := frameHeader(z, len(b)); ok {
+			least = min(least, len(z)-n+2)
+		}
+		best += least
+	}
+	t.Logf("%d bytes, %d at best", ours, best)
+	if ours > best+best/1000 {
+		t.Errorf("%d bytes; by the best of all methods %d", ours, best)
 	}
 }
