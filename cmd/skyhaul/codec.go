@@ -23,7 +23,9 @@ func codecBenchCommand() *cobra.Command {
 		Use:   "bench FILE.csv[.zst]...",
 		Short: "Batch, encode and decode recordings, and compare bit for bit",
 		Long: "Plays each recording through the encoder in batches of each length, decodes them,\n" +
-			"and compares every bit. Exit 1 on any difference.\n\n" +
+			"and compares every bit. Exit 1 on any difference. Each batch leans on the one before,\n" +
+			"as they do on a link; with --alone all stand on their own. The state is what either\n" +
+			"end keeps from batch to batch, in bytes a column.\n\n" +
 			"The same batches also go through the encodings in use today. Beside what a\n" +
 			"reading takes in each is how many times ours that is:\n\n" +
 			"  json_gzip       JSON, an object a scan, gzip -6\n" +
@@ -38,9 +40,12 @@ func codecBenchCommand() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 	}
 	lengths := cmd.Flags().String("batch", "1m,15m,6h", "lengths of the batches")
-	mapFile := cmd.Flags().String("map", "", "`FILE` with the type of each column (JSON)")
+	mapFile := cmd.Flags().String("map", "", "`FILE` with the type of each column (JSON); default: FILE.map.json beside FILE.csv")
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a file and length")
+	every := cmd.Flags().Duration("every", 0, "of all scans take one in so long, as a slower site would (0: all)")
+	slots := cmd.Flags().UintSlice("slots", []uint{0}, "log2 of the counters a column that are kept from batch to batch, 6 to 16; of\nseveral each is measured")
 	var o bench.Options
+	cmd.Flags().BoolVar(&o.Alone, "alone", false, "every batch stands on its own (level A)")
 	cmd.Flags().BoolVar(&o.Peers, "peers", true, "measure the encodings in use today as well")
 	cmd.Flags().BoolVar(&o.First, "first", false, "only the first batch of each length, from the first scan on: the encoder knows\nthe schema and nothing else")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
@@ -48,7 +53,12 @@ func codecBenchCommand() *cobra.Command {
 		if err != nil {
 			return usageError{err}
 		}
-		b := benchmark{mapFile: *mapFile, batches: batches, options: o, progress: newProgress(cmd.ErrOrStderr(), 1)}
+		for _, n := range *slots {
+			if n != 0 && (n < 6 || n > 16) {
+				return usageError{fmt.Errorf("--slots: %d is not from 6 to 16", n)}
+			}
+		}
+		b := benchmark{mapFile: *mapFile, every: *every, batches: batches, slots: *slots, options: o, progress: newProgress(cmd.ErrOrStderr(), 1)}
 		if *asJSON {
 			print := json.NewEncoder(cmd.OutOrStdout())
 			b.print = func(r bench.Result, _ time.Duration) error { return print.Encode(r) }
@@ -78,7 +88,9 @@ func batchLengths(list string) (all []time.Duration, err error) {
 // benchmark measures recordings in batches of some lengths.
 type benchmark struct {
 	mapFile  string
+	every    time.Duration
 	batches  []time.Duration
+	slots    []uint
 	options  bench.Options
 	progress *progress
 	print    func(r bench.Result, interval time.Duration) error
@@ -92,20 +104,28 @@ func (b *benchmark) run(ctx context.Context, files []string) error {
 		if err != nil {
 			return err
 		}
+		rec.Thin(b.every)
 		for _, length := range b.batches {
-			o := b.options
-			o.Progress = func(done, scans int) { b.progress.say("%s in batches of %v: %3d %%", file, length, 100*done/scans) }
-			r, err := rec.Measure(ctx, length, o)
-			if err != nil {
-				return fmt.Errorf("%s in batches of %v: %w", file, length, err)
-			}
-			b.progress.end()
-			if err := b.print(r, rec.Interval()); err != nil {
-				return err
+			for _, slots := range b.slots {
+				if err := b.measure(ctx, rec, file, length, uint8(slots)); err != nil {
+					return fmt.Errorf("%s in batches of %v: %w", file, length, err)
+				}
 			}
 		}
 	}
 	return nil
+}
+
+func (b *benchmark) measure(ctx context.Context, rec *bench.Recording, file string, length time.Duration, slots uint8) error {
+	o := b.options
+	o.Slots = slots
+	o.Progress = func(done, scans int) { b.progress.say("%s in batches of %v: %3d %%", file, length, 100*done/scans) }
+	r, err := rec.Measure(ctx, length, o)
+	if err != nil {
+		return err
+	}
+	b.progress.end()
+	return b.print(r, rec.Interval())
 }
 
 // say shows what is being done, on a terminal and not too often.

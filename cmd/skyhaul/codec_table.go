@@ -62,7 +62,7 @@ func (t *benchTable) heading() error {
 	for _, name := range t.peers {
 		fmt.Fprintf(t.w, "  %*s", max(len(name), ratioWidth), name)
 	}
-	fmt.Fprintf(t.w, "  %9s  %9s\n", "encode ns", "decode ns")
+	fmt.Fprintf(t.w, "  %9s  %9s  %5s\n", "encode ns", "decode ns", "state")
 	return err
 }
 
@@ -79,7 +79,7 @@ func (t *benchTable) add(r bench.Result, interval time.Duration) error {
 	}
 	t.rows = append(t.rows, row)
 	t.begin(t.name(r.File), strconv.Itoa(r.Readings), &row)
-	_, err := fmt.Fprintf(t.w, "  %9.0f  %9.0f\n", r.EncodeNs, r.DecodeNs)
+	_, err := fmt.Fprintf(t.w, "  %9.0f  %9.0f  %5d\n", r.EncodeNs, r.DecodeNs, r.StateBytes)
 	return err
 }
 

@@ -23,6 +23,8 @@ type Result struct {
 	BytesPerReading float64 `json:"bytes_per_reading"`
 	EncodeNs        float64 `json:"encode_ns_per_reading"`
 	DecodeNs        float64 `json:"decode_ns_per_reading"`
+	// StateBytes is the memory a column that either end keeps from batch to batch.
+	StateBytes int `json:"state_bytes_per_point"`
 	// Peers are the bytes per reading of the encodings that PeerNames lists.
 	Peers map[string]float64 `json:"peers,omitempty"`
 }
@@ -30,7 +32,9 @@ type Result struct {
 // Options say what Measure measures. The zero value is the whole recording,
 // without the peers.
 type Options struct {
-	Peers bool // measure the encodings in use today as well
+	Peers bool  // measure the encodings in use today as well
+	Alone bool  // every batch stands on its own: level A
+	Slots uint8 // log2 of the counters a column, see batch.Encoder.SetSlots; 0 for the usual number
 	// First stops after the first batch, which is of full length: its time runs
 	// from the first scan on. The encoder knows the schema then, and nothing else.
 	First    bool
@@ -46,7 +50,7 @@ func (r *Recording) Measure(ctx context.Context, length time.Duration, o Options
 	if length < time.Millisecond {
 		return Result{}, fmt.Errorf("batch length %v is shorter than a millisecond", length)
 	}
-	c, err := newCoder(r)
+	c, err := newCoder(r, o)
 	if err != nil {
 		return Result{}, err
 	}
@@ -72,6 +76,7 @@ func (r *Recording) Measure(ctx context.Context, length time.Duration, o Options
 		}
 	}
 	res.divide(stop * len(r.schema.Columns))
+	res.StateBytes = c.state() / len(r.schema.Columns)
 	res.Peers = others.perReading(res.Readings)
 	return res, nil
 }

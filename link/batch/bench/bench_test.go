@@ -33,7 +33,7 @@ func TestRecordingsComeBackBitForBitAndShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := r.Measure(t.Context(), c.length, Options{})
+		res, err := r.Measure(t.Context(), c.length, Options{Alone: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestRecordingsComeBackBitForBitAndShort(t *testing.T) {
 }
 
 func TestResultHasTheNamesThatScriptsRead(t *testing.T) {
-	const want = `{"file":"f","batch":"15m","readings":0,"bytes":0,"bytes_per_reading":0,"encode_ns_per_reading":0,"decode_ns_per_reading":0`
+	const want = `{"file":"f","batch":"15m","readings":0,"bytes":0,"bytes_per_reading":0,"encode_ns_per_reading":0,"decode_ns_per_reading":0,"state_bytes_per_point":0`
 	for end, peers := range map[string]map[string]float64{`}`: nil, `,"peers":{"a":1.5}}`: {"a": 1.5}} {
 		b, err := json.Marshal(Result{File: "f", Batch: "15m", Peers: peers})
 		if err != nil || string(b) != want+end {

@@ -16,13 +16,18 @@ type coder struct {
 	header    batch.Header
 	encoder   *batch.Encoder
 	decoder   *batch.Decoder
+	chain     *batch.Chain // of the decoder; nil before the first batch of level B
 }
 
 // newCoder returns a coder of which the hub has the schema, and no more.
-func newCoder(r *Recording) (*coder, error) {
+func newCoder(r *Recording, o Options) (*coder, error) {
 	c := &coder{recording: r, header: header, encoder: batch.NewEncoder(r.lookup), decoder: batch.NewDecoder(r.lookup)}
 	_, next, err := c.encode(0, 1)
 	c.encoder.Acked(bufferstore.Seq(next))
+	c.encoder.Carry(!o.Alone)
+	if o.Slots > 0 {
+		c.encoder.SetSlots(o.Slots)
+	}
 	return c, err
 }
 
@@ -33,7 +38,21 @@ func (c *coder) encode(at, end int) (p []byte, next int, err error) {
 }
 
 // decode reads what encode has made, in the same order.
-func (c *coder) decode(p []byte) (*batch.Batch, error) { return c.decoder.Decode(p) }
+func (c *coder) decode(p []byte) (*batch.Batch, error) {
+	b, err := c.decoder.DecodeOn(c.chain, p)
+	if err == nil && b.Chain != nil {
+		c.chain = b.Chain
+	}
+	return b, err
+}
+
+// state returns the bytes of memory that the chain takes at either end.
+func (c *coder) state() int {
+	if c.chain == nil {
+		return 0
+	}
+	return c.chain.Size()
+}
 
 // acked tells the site that the hub has all scans before next.
 func (c *coder) acked(next int) {

@@ -35,7 +35,8 @@ type Recording struct {
 //
 //	[{"tag": "flow", "type": "float32", "scale": 1, "offset": 0}, ...]
 //
-// Without it a column gets the type in which a Modbus unit would most likely
+// Where mapPath is empty, and a FILE.map.json lies beside FILE.csv, it is taken.
+// Without any a column gets the type in which a Modbus unit would most likely
 // deliver it: integers the first that holds them of bool, uint16, int16,
 // uint32, int32, uint64, int64; decimals float32 if each cell is the shortest
 // decimal of a float32, else float64.
@@ -54,6 +55,9 @@ func Load(path, mapPath string) (*Recording, error) {
 		defer z.Close()
 		src = z
 	}
+	if mapPath == "" {
+		mapPath = mapBeside(path)
+	}
 	var types map[string]mapped
 	if mapPath != "" {
 		if types, err = loadMap(mapPath); err != nil {
@@ -66,6 +70,22 @@ func Load(path, mapPath string) (*Recording, error) {
 	}
 	r.path = path
 	return r, nil
+}
+
+// Thin keeps of the scans the first in each span of wall time of the given
+// length; 0 keeps all.
+func (r *Recording) Thin(every time.Duration) {
+	if every < time.Millisecond {
+		return
+	}
+	kept, last := 0, int64(-1)
+	for i, sc := range r.scans {
+		if span := sc.Stamp.Wall / every.Milliseconds(); span != last {
+			r.scans[kept], r.records[kept], last = sc, r.records[i], span
+			kept++
+		}
+	}
+	r.scans, r.records = r.scans[:kept], r.records[:kept]
 }
 
 // Interval returns the median time from scan to scan; 0 for a single one.
@@ -86,6 +106,15 @@ type mapped struct {
 	Tag           string
 	Type          string
 	Scale, Offset float64
+}
+
+// mapBeside returns the map that lies beside a recording, "" for none.
+func mapBeside(path string) string {
+	beside := strings.TrimSuffix(strings.TrimSuffix(path, ".zst"), ".csv") + ".map.json"
+	if _, err := os.Stat(beside); err != nil {
+		return ""
+	}
+	return beside
 }
 
 func loadMap(path string) (map[string]mapped, error) {
