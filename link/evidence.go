@@ -71,7 +71,12 @@ func (w *word) any() bool { return w.top() >= w.span.First }
 func (e *evidence) hear(f *flight, entries []batch.LaneAck, spans []bufferstore.Span, now time.Duration) (reset bool) {
 	var listed []word
 	var known []batch.LaneAck
+	unread := false // the hub could not read a batch, of whatever epoch
 	for _, a := range entries {
+		if a.Epoch == (bufferstore.Epoch{}) {
+			unread = unread || a.Fresh
+			continue
+		}
 		w, cause := e.judge(&a, spans, f.handed)
 		e.ignored.add(cause)
 		if cause == unknownEpoch || cause == aboveSent {
@@ -88,15 +93,16 @@ func (e *evidence) hear(f *flight, entries []batch.LaneAck, spans []bufferstore.
 	held := e.held(f)
 	f.stored(held, now)
 	var wanted ranges
-	for i, a := range known {
+	for _, a := range known {
 		s, _ := spanOf(spans, a.Epoch)
 		for _, r := range a.Wanted {
 			wanted.add(max(r.First, spans[0].First), min(r.Last, s.Last))
 		}
-		if i == len(known)-1 {
-			s.Last = maxSeq // of a later epoch the hub can't know
-		}
 		reset = a.Fresh && e.fresh(f, &a, s) || reset
+	}
+	if unread {
+		newest := spans[len(spans)-1]
+		reset = e.fresh(f, &batch.LaneAck{Floor: f.acked, Stored: held}, newest) || reset
 	}
 	e.doubt(f, missing(listed, held, len(wanted) > 0), now)
 	return e.want(f, wanted, now) || reset

@@ -35,7 +35,9 @@ type LaneAck struct {
 	// the hub asks for again: it was restored from an old copy.
 	Wanted []Range
 	// Fresh asks for batches that stand on their own: schemas and opening in
-	// full, no coder state, from Floor+1 on.
+	// full, no chain, from Floor+1 on. Under the epoch zero it asks so for
+	// whatever epoch the site is in: of a batch on a chain that is not there, a
+	// hub can't tell.
 	Fresh bool
 	// Chain permits batches that lean on the one before, see Encoder.Carry.
 	Chain bool

@@ -58,7 +58,7 @@ func (c *card) boot() {
 	}
 	opt := link.Options{
 		Site: siteID, Key: batch.SiteKey(master, siteID), Schemas: lookup, Window: c.window, Ledger: ledger,
-		NewSession: c.w.broker.connectSite, MaxAge: maxAge, HoleAfter: holeAfter, Now: now,
+		NewSession: c.w.broker.connectSite, Keeper: &c.state, MaxAge: maxAge, HoleAfter: holeAfter, Now: now,
 	}
 	for _, l := range lanes {
 		lane := c.store.Lane(l.String())

@@ -55,6 +55,9 @@ type world struct {
 	gone  map[bufferstore.Epoch]bool // epochs of cards that were thrown away
 	twins map[name]bool              // what two cards have and may both send, see cloned and rewind
 	sums  sums
+	// chains are snapshots of all that ever were on the link, by tag.
+	chains map[uint16][][]byte
+	leant  int // batches that leaned on one
 }
 
 // sums are bytes on the link, in records' share of their batches.
@@ -87,9 +90,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t: t, sink: newSink(), flaps: 0.005,
 		rand:  rand.New(rand.NewPCG(seed, 7)),
 		truth: make(map[name]string), moved: make(map[name]fate), gone: make(map[bufferstore.Epoch]bool),
-		twins: make(map[name]bool),
+		twins: make(map[name]bool), chains: make(map[uint16][][]byte),
 	}
-	w.broker, w.hubs = newBroker(w), &hubs{w: w}
+	w.broker, w.hubs = newBroker(w), &hubs{w: w, n: 1 + int(seed/2%2)}
 	return w
 }
 
@@ -121,15 +124,15 @@ func (w *world) durable(n name, data string) {
 
 // onTheLink counts the bytes of a batch that leaves.
 func (w *world) onTheLink(payload []byte) []name {
-	b, err := batch.NewDecoder(lookup).Decode(payload)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b, err := w.decode(payload)
 	if err != nil {
 		w.t.Errorf("batch on the link: %v", err)
 		return nil
 	}
 	ns := names(b)
 	share := float64(len(payload)) / float64(len(ns))
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, n := range ns {
 		switch f := w.moved[n]; {
 		case f == unsent:
@@ -149,6 +152,31 @@ func (w *world) onTheLink(payload []byte) []name {
 		}
 	}
 	return ns
+}
+
+// decode reads a batch on the chain that it was made on. The caller holds mu.
+func (w *world) decode(payload []byte) (*batch.Batch, error) {
+	d := batch.NewDecoder(lookup)
+	_, tag, leans := batch.Base(payload)
+	b, err := d.DecodeOn(nil, payload)
+	if leans {
+		w.leant++
+	}
+	for _, snapshot := range w.chains[tag] {
+		if err == nil {
+			break
+		}
+		base, broken := batch.ParseChain(snapshot)
+		if broken != nil {
+			return nil, broken
+		}
+		b, err = d.DecodeOn(base, payload)
+	}
+	if err == nil && b.Chain != nil {
+		tag := uint16(b.Chain.Name())
+		w.chains[tag] = append(w.chains[tag], b.Chain.Append(nil))
+	}
+	return b, err
 }
 
 func (w *world) arrived(ns []name) { w.move(ns, held) }
