@@ -10,10 +10,23 @@ import (
 	"skyhaul/edge/point"
 )
 
-// fill takes records in until they no longer fit, leaves the longest batch
-// that does in e.batch, and returns how many records it has.
+// sample is a batch that was made: of how many records, and bytes of them, and
+// its size.
+type sample struct{ n, bytes, size int }
+
+// A batch over nearly(limit) is long enough; one of aim(limit) is what to try for.
+func nearly(limit int) int { return limit - limit/16 }
+func aim(limit int) int    { return limit - limit/32 }
+
+// fill takes records in until they no longer fit, leaves a batch of about as
+// many as do in e.batch, and returns how many records it has. The batches of a
+// backlog are much alike: as a rule the first that is made does.
 func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], limit int) (fit int, err error) {
+	var fits sample
 	look := limit // bytes of records at which to look whether they fit: first where they would unpacked
+	if e.full.size > 0 {
+		look = e.full.bytes * aim(limit) / e.full.size
+	}
 	for rec, err := range recs {
 		if err == nil && len(e.in.entries) == 0 {
 			err = e.begin(h, &rec)
@@ -28,17 +41,29 @@ func (e *Encoder) fill(h *Header, recs iter.Seq2[bufferstore.Record, error], lim
 		if e.in.bytes < look {
 			continue
 		}
-		if size := e.attempt(h, len(e.in.entries), limit); size > limit {
-			return e.cut(h, fit, size, limit), nil
+		now := e.attempt(h, len(e.in.entries), limit)
+		if now.size > limit {
+			return e.cut(h, fits, now, limit), nil
 		}
-		fit, look = len(e.in.entries), 2*e.in.bytes
+		if now.size > nearly(limit) {
+			e.full = now
+			return now.n, nil
+		}
+		look, fits = further(fits, now, limit), now
 	}
-	if n := len(e.in.entries); n > fit {
-		if size := e.attempt(h, n, limit); size > limit {
-			return e.cut(h, fit, size, limit), nil
+	if n := len(e.in.entries); n > fits.n {
+		if now := e.attempt(h, n, limit); now.size > limit {
+			return e.cut(h, fits, now, limit), nil
 		}
 	}
 	return len(e.in.entries), nil
+}
+
+// further returns how many bytes of records come to aim(limit) if the size goes
+// on as it did from one sample to the next.
+func further(from, to sample, limit int) int {
+	more := (aim(limit) - to.size) * (to.bytes - from.bytes) / max(to.size-from.size, 1)
+	return to.bytes + min(max(more, 0), 3*to.bytes)
 }
 
 // own returns rec with its data in memory of the encoder.
@@ -52,41 +77,37 @@ func (e *Encoder) own(rec bufferstore.Record) bufferstore.Record {
 	return rec
 }
 
-// cut returns the greatest number of records that fit, of which fit do and
-// all don't: those come to size. Close to the limit is close enough.
-func (e *Encoder) cut(h *Header, fit, size, limit int) int {
-	over, smallest := len(e.in.entries), 0
-	if fit > 0 {
-		smallest = len(e.batch)
-	}
-	for halve := false; over-fit > 1 && smallest < limit-limit/32; halve = !halve {
-		mid := fit + (over-fit)/2
-		if !halve { // sizes grow about evenly, but not for sure
-			aim := limit - limit/64 - smallest
-			mid = fit + int(int64(over-fit)*int64(max(aim, 0))/int64(size-smallest))
-			mid = min(max(mid, fit+1), over-1)
+// cut returns about the greatest number of records that fit, between two
+// samples of which the first does and the second doesn't.
+func (e *Encoder) cut(h *Header, fits, over sample, limit int) int {
+	for tries := 1; over.n-fits.n > 1 && fits.size <= nearly(limit); tries++ {
+		mid := fits.n + (over.n-fits.n)/2
+		if tries%3 != 0 { // sizes grow about evenly, but not for sure
+			mid = fits.n + (over.n-fits.n)*max(aim(limit)-fits.size, 0)/(over.size-fits.size)
+			mid = min(max(mid, fits.n+1), over.n-1)
 		}
-		if s := e.attempt(h, mid, limit); s <= limit {
-			fit, smallest = mid, s
+		if now := e.attempt(h, mid, limit); now.size <= limit {
+			fits = now
 		} else {
-			over, size = mid, s
+			over = now
 		}
 	}
-	return fit
+	e.full = fits
+	return fits.n
 }
 
-// attempt makes a batch of the first n records and returns its size; within
-// limit, it is left in e.batch.
-func (e *Encoder) attempt(h *Header, n, limit int) int {
+// attempt makes a batch of the first n records; within limit, it is left in e.batch.
+func (e *Encoder) attempt(h *Header, n, limit int) sample {
 	var ok bool
-	if e.try, ok = e.write(e.try[:0], h, n, true); !ok {
-		return math.MaxInt // no decoder would take it
+	e.try, ok = e.write(e.try[:0], h, n, true)
+	now := sample{n, e.in.bytesOf(n), len(e.try)}
+	if !ok {
+		now.size = math.MaxInt32 // no decoder would take it
 	}
-	if len(e.try) <= limit {
+	if now.size <= limit {
 		e.batch, e.try = e.try, e.batch
-		return len(e.batch)
 	}
-	return len(e.try)
+	return now
 }
 
 // refuse makes a batch of a gap in place of the first record, which doesn't
@@ -102,8 +123,8 @@ func (e *Encoder) refuse(h *Header, limit int) error {
 	}
 	e.in.reset()
 	e.in.add(gap)
-	if size := e.attempt(h, 1, limit); size > limit {
-		return fmt.Errorf("batch of %d bytes in %d bytes: %w", size, limit, ErrLimit)
+	if gap := e.attempt(h, 1, limit); gap.size > limit {
+		return fmt.Errorf("batch of %d bytes in %d bytes: %w", gap.size, limit, ErrLimit)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type Encoder struct {
 	arena []byte // of records, the last ones in it
 	batch []byte // the longest yet that fits
 	try   []byte
+	full  sample // the last batch that its limit cut
 
 	held   held[point.SchemaID]
 	opened held[bufferstore.Epoch]

@@ -84,6 +84,18 @@ func (in *intake) add(rec bufferstore.Record) {
 	in.bytes += len(rec.Data)
 }
 
+// bytesOf returns the bytes of the first n records.
+func (in *intake) bytesOf(n int) int {
+	if n == len(in.entries) {
+		return in.bytes
+	}
+	sum := 0
+	for i := range in.entries[:n] {
+		sum += len(in.entries[i].Data)
+	}
+	return sum
+}
+
 // group returns the group of a schema, nil if that isn't known.
 func (in *intake) group(id point.SchemaID) *group {
 	g, ok := in.groups[id]
