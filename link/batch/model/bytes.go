@@ -8,131 +8,135 @@ import (
 	"time"
 )
 
-// The code of records that are no rows. Numbers are unsigned 32-bit and wrap
-// around unless it says otherwise; >> of a signed number rounds down.
+// # The code of records
+//
+// Numbers are unsigned, of 32 bits, and wrap around, unless it says otherwise;
+// ^ is exclusive or, / and >> round down. At both ends a model has a ring of the
+// last 2^14 bytes, all 0 at first, histories, chances and weights.
 //
 // # Stream
 //
-// A record is its length as the Number size, then its bytes from the first on.
-// A byte is 8 bits, the highest first, each coded with a chance p in 2^-16 that
-// it is 1 (Coder.code1), which is made as told below. The byte at place 3 or
-// later, counted from 0, that is the first of them below 128 may end the
-// ordinal of a stamp's boot (package point): the Bit timed of the first byte
-// modulo 8 follows it, and if that is 1 two Numbers, later and then drift:
+// A record is its length as the Number size, then its bytes. A byte is 8 bits,
+// the highest first, each coded with a chance in 2^-16 that it is 1, which the
+// mixer below makes. Places in the record count from 0.
 //
-//	boottime = that of the last stamp + later
-//	wall     = that of the last stamp + later + drift, drift with its sign in the lowest bit, 64-bit
+// The first byte at place 3 or later that is below 128 may end the boot of a
+// stamp (package point). So the Bit timed of kind, the record's first byte
+// modulo 8, comes next. If it is 1, the Numbers later and drift follow; 64-bit:
 //
-// They stand for the next bytes, boottime as uvarint and wall as varint, as far
-// as the record is long enough. These bytes go into the ring and before, as
-// below, and nothing else is learnt from them. Whether the bit was 1 or not,
-// if at the end of the record two such numbers in their shortest form stand
-// there, they are the last stamp of records with that first byte modulo 8.
+//	boottime = boottime of the last stamp of that kind + later
+//	wall     = wall of the last stamp of that kind + later + d, drift the zigzag of d
+//
+// They stand for the next bytes of the record, boottime as a uvarint and wall as
+// a varint, cut if it ends before them. These bytes are put into ring and
+// before, the place moves on, above, if it is on, goes past two runs of bytes
+// from 128 (ten at most each) and the byte behind each, and nothing else is
+// learnt of them. Whether the bit was 1 or 0, if at the record's end a uvarint and a
+// varint in their shortest form and of 64 bits at most stand there, they are the
+// last stamp of that kind. It is 0, 0 at first.
 //
 // # Chances
 //
-//	blend(a, b)   h = a*0x9e3779b1 ^ b*0x85ebca77; h ^= h >> 15; h *= 0x2c1b3c6d; h ^ h >> 13
-//	chanceOf(x)   of a logit x in 1/256, -2047 to 2047: see init
-//	logitOf(p)    of p in 2^-12: the smallest x of those with chanceOf(x) >= 16p + 8, or 2047
+//	blend(a, b)  h = a*0x9e3779b1 ^ b*0x85ebca77; h ^= h>>15; h *= 0x2c1b3c6d; the result is h ^ h>>13
+//	chanceOf(x)  for logits x from -2047 to 2047, in 1/256: init makes the table, with x + 2048
+//	logitOf(q)   for q in 2^-12: the smallest logit for which chanceOf is 16q + 8 or more; 2047 if there is none
 //
-// A learnt chance is p << 10 | n, p in 2^-22. Of a bit that is 1 it learns
-// p += (2^22-1 - p)/(n+2), of one that is 0 p -= p/(n+2), rounded towards p,
-// and n grows by 1 up to 127. As an input to the mixer it is logitOf(p >> 10).
+// A chance is p<<10 | n. It learns from p += (2^22-1-p)/(n+2) if what it is
+// for came true, else p -= p/(n+2), and n goes up by 1 to 127 at most. As an
+// input it is logitOf(p>>10).
 //
-// A history is a byte that says which bits a context has seen: 0 none; from 2
-// to 127 a 1 and then the last bits, six at most, the newest lowest;
-// 128 + 64*y + n the bit y at least n+7 times in a row, n up to 63. Each context
-// j has a learnt chance for each history; they start at n = 6 and p as 2^21
-// becomes by the bits of the history, oldest first, where the k-th, from 0 on, moves
-// it by 2/(2k+3) in place of 1/(n+2).
+// A history is a byte that says which bits were seen: 0 none; from 2 to 127 a
+// leading 1 and the last bits behind it, one to six, the newest lowest; 128 + 64*y + r
+// that the last 7+r were all y, or more if r is 63. When the seventh comes and is like the
+// six before, 2 to 127 becomes 128 + 64*y; if it is not like all, the oldest is dropped. The
+// other bit makes any run six bits again, of which the newest differs.
+// A chance for a history starts with n = 6 and the p that 2^21 becomes by the bits of
+// the history, the oldest first, if the k-th, from 0 on, moves it so: p += (2^22-1-p)*2/(2k+3)
+// or p -= p*2/(2k+3).
 //
-// # Inputs
+// # Contexts
 //
-// The eight bytes before in the record, zeros in front of its first, are
-// before, the last one lowest; i is the place of the byte, first the record's
-// first byte + 1, or 0 as long as there is none. place is first << 16 | min(i, 255).
+// before is the last eight bytes of the record, the newest lowest, 0 where it
+// has none; b4 is its lowest 32 bits. i is the place of the byte to come; place is
+// (first<<16) | min(i, 255), first being the record's first byte + 1, 0 before it.
 //
-// A letter is a-z, A-Z or a byte from 128. word blends in, from 0 on, each
-// letter: blend(word, letter); another byte makes it 0, and field what it was
-// if it wasn't 0. A byte out of `:,="{ ` makes key blend(field, byte), with field
-// as it then is, and offset 0; every other makes offset one more.
+// Behind each byte but those of a stamp: if it is a letter (a-z, A-Z, or from 128), word =
+// blend(word, byte), else, if word is not 0, field = word and word = 0. Then, if the byte is one of
+// `:,="{ `, key = blend(field, byte) and offset = 0, else offset goes up by 1. All are 0 at
+// the begin of a record.
 //
-// The contexts are blend(v, j+1) with j from 0 and these v:
+// For recent and above see below; each stands for 256 + the byte that it wants, or 0. Context j, from
+// 0 on, is blend(v, j+1) with v being
 //
-//	0 | before & 0xff | before & 0xffff | blend(place, above) | blend(key, offset) | blend(above, recent) | before & 0xf0f0f0
+//	0 | b4 & 0xff | b4 & 0xffff | blend(place, above) | blend(key, offset) | blend(above, recent) | b4 & 0xf0f0f0
 //
-// where above and recent are what these matches want: 256 + the byte, or 0.
-// node is 1 followed by the bits of the byte so far. For each context the
-// history of the next bit is in a slot, check << 8 | history: with
-// h = context + node*0x9e3779b1 and then h ^= h >> 16 it is slot h % 2^15 if its
-// check is h >> 24, else that with the lowest bit of the number flipped if the
-// check is right there, else whichever of the two has the shorter history (the
-// length is the bits behind the leading 1; from 128 on all are the same and the longest),
-// the first if they are equal; it gets the check and the history 0. Slots of the contexts
-// are looked up in order, before any of them is changed. The input is the
-// chance of the history, 0 if there is none yet.
+// node is a 1 and behind it the bits of the byte that are known. For each bit, each context in
+// order gets a slot, of 2^15 that hold check<<8 | history, 0 at first: with h = context +
+// node*0x9e3779b1, then h ^= h>>16, it is slot s = h modulo 2^15 if that has the check h>>24,
+// else slot s^1 if that has it, else of the two the one whose history has fewer bits (as
+// a binary number; s if equal), which then gets the check and history 0. Input j is
+// the chance of context j for that history, of which each context has 256, or 0 if the history is 0.
 //
-// The experts want one byte each, 256 + it, or 0 for none. As long as its bits
-// are those of the byte so far, the input is the chance that the next is right
-// too, negated if that is a 0; else the input is 0 and nothing is learnt.
+// # Experts
 //
-//   - Four runs: check << 15 | want << 6 | misses << 4 | hits, found as slots are, by
-//     h = blend(v, j+101), number h % 2^11, check h >> 15, fewer hits replaced, with these v:
-//     low half of before | blend(low half, bytes 5 and 6 before) | blend(word, before & 0xff) | blend(place, before & 0xff).
-//     Behind a byte that it wanted a run has one more hit, 15 at most; else one hit,
-//     and one more miss, 3 at most, or none if it wanted nothing; then it wants that byte.
-//     It has 64 chances, by misses and hits.
-//   - The matches recent and above, which each want the byte at some place in the
-//     ring and have 64 chances each, by min(misses, 3) << 4 | min(hits, 15).
-//   - The clock, which wants the next byte of a text, with 32 chances, by 16 if
-//     it has missed and min(hits, 15).
+// An expert wants one byte, or none. If the bits of node are those that it begins with,
+// the expert is in, and its input is the chance that the next bit of it is right too, negated if
+// that bit is 0. Else its input is 0. The experts are, in this order,
 //
-// Chances of experts start with n = 1 and p = 2^22-1 - 2^22/(2*hits + 2*misses + 3).
+//   - 4 runs, out of 2^11 that hold check<<15 | want<<6 | misses<<4 | hits, 0 at first, want being
+//     256 + a byte, or 0. Run j is found as a slot is, before the byte, in order: h = blend(v, j+101),
+//     s = h modulo 2^11, check h>>15, and of two the one with fewer hits. The v are
+//     b4 | blend(b4, before>>32 & 0xffff) | blend(word, b4 & 0xff) | blend(place, b4 & 0xff).
+//     Each j has 64 chances, for misses<<4 | hits.
+//   - recent and above, two matches, which if on want the byte at some place in the ring. They have
+//     hits and misses, and 64 chances each, for min(misses, 3)<<4 | min(hits, 15).
+//   - the clock, which wants the next byte of its text, if there is any left. It has 32 chances, for
+//     misses<<4 | hits.
+//
+// The chances of experts start with n = 1 and p = 2^22-1 - 2^22/(2*hits + 2*misses + 3).
 //
 // # Mixer
 //
-// The inputs are those of the contexts, of the experts and 256. Each has a
-// weight in 2^-16, signed 32-bit, in each of four sets; the weights of all
-// sets start at 1638. The sets are
+// There are 15 inputs: 7 contexts, 7 experts, and 256. In each of 269 sets each has a weight, signed,
+// 1638 at first. Four sets are added up:
 //
-//	a + 5*b          a: 0 if the input of recent is 0, else 1 + min(hits/4, 3); b the same for above
-//	25 + 8*t + k     t: the byte before, see texture; k: 7 for the highest bit to 0 for the lowest
+//	r + 5*a          r: 0 if recent is not in, else 1 + min(hits/4, 3); a: the same for above
+//	25 + 8*t + k     t: what texture makes of the byte before, 0 at place 0; k: 7 for the highest bit, 0 for the lowest
 //	81 + min(i, 59)
-//	141 + node % 128
+//	141 + node modulo 128
 //
-// "is 0" meaning that its byte is out. x is the sum of the products of inputs
-// and sums of their weights, >> 16, no further than ±2047; p is chanceOf(x). With
-// e = (65535 if the bit was 1, else 0) - p and s the bytes that were ever put
-// into the ring, modulo 2^32,
+// With x the sum of inputs times weights, signed and 64-bit, the logit of the bit is x>>16, or -2047
+// or 2047 if beyond, and chanceOf it the chance p for the coder. Then, with e = (65535 if the bit was 1,
+// else 0) - p, and put the bytes put into the ring so far,
 //
-//	weight += (input * e * (12 + 120*4096/(4096+s)) + 2^21) >> 22, 64-bit
+//	weight += (input * e * (12 + 491520/(4096+put)) + 2^21) >> 22     signed, 64-bit
 //
-// in all four sets. Then the chances of contexts with a history and those of the experts learn,
-// in order, and all histories take the bit in.
+// in the four sets. Then for each context in order the chance of its slot's history, if that is not 0, learns
+// whether the bit was 1, and the history gets the bit. Then the chances of experts that are in learn whether
+// they were right.
 //
 // # Behind a byte
 //
-// In this order: runs and clock learn it. It goes into the ring, of 2^14 bytes,
-// and into before. Both matches, if they are on, add a hit if they
-// wanted it; else they have no hit and one more miss; either way they go on by
-// a byte, and bit 0 of lately, shifted up, is 1 for a miss.
+//  1. The four runs, in order. One that wanted the byte has one more hit, up to 15; one that wanted another has
+//     one hit and one more miss, up to 3; one that wanted none has one hit. All want the byte then.
+//  2. The clock, if it has text left: one more hit, up to 15, or if it wanted another byte misses = 1; its
+//     text goes on.
+//  3. The byte is put into ring and before.
+//  4. recent and above, if on: one more hit, or if it wanted another byte hits = 0 and one more miss; either way
+//     the place goes on by 1, and lately, 8 bits, by a bit, 1 for a miss.
+//  5. From i = 4 on: head blend(b4, before>>32 & 0xff) modulo 2^12 holds a place in the ring, or none. If it has one
+//     and recent has less than 4 hits, and the n bytes before that place are the last n of the record, n as
+//     great as can be but 32 and i+1 at most, and n is 4 or more, then recent is on, there, with n hits, no misses, lately
+//     0. Then the head holds the place behind the byte.
+//  6. At i = 0: if a record began with this byte before, above is on, behind that byte, with 1 hit. At others: if
+//     above has less than 16 hits, recent 6 or more, and 4 or more bits of lately of above are 1, above
+//     becomes what recent is.
+//  7. If the clock has no text left, and the record has a stamp that was coded with timed 1, and the last four bytes
+//     begin its wall time in decimal (unsigned), the clock has the rest of that as text; or else if they begin it in UTC in the form
+//     2006-01-02T15:04:05.000, from 1970 to 9999. No hits, no misses.
+//  8. word, field, key, offset; then the next byte.
 //
-// At places from 4 on head h = blend(low half of before, the fifth byte before) % 2^12 holds
-// where in the ring the byte behind these five came last. If recent is not on
-// or has less than 4 hits, and the ring before that place is like the end of this
-// record in n bytes, n >= 4 (at most 32 and no more than the record has), recent goes there with n hits
-// and no misses. Then the head is set to the end of the ring.
-//
-// At place 0 above goes where the last record with that first byte went on, with one hit and
-// no miss, if there was one; later, if above has less than 16 hits, recent at
-// least 6, and 4 or more of the last 8 bits of lately are 1, above becomes a copy of recent.
-//
-// If the clock has no text left, and the stamp was coded, and the last four bytes are the first four of
-// the wall time in decimal or else of the form 2006-01-02T15:04:05.000 in UTC (up to the
-// year 9999), its text is the rest of that, with no hit and no miss. The last of both wins.
-//
-// When two numbers stood for a stamp, above, if on, skips two numbers, each of
-// bytes from 128, ten at most, and one more.
+// Matches are off, hits 0, misses 0, lately 0 and the clock without text at the begin of a record.
 
 const (
 	slotContexts = 7
@@ -185,10 +189,13 @@ func init() {
 		}
 		logitOf[p] = int16(x - 2048)
 	}
-	for i := range 256 {
+	firstChance[1] = 1 << 21 << 10 // only as what the others begin from
+	for i := range firstChance {
 		h := uint8(i)
-		historyAfter[i] = [...]uint8{lengthen(h, 0), lengthen(h, 1)}
-		firstChance[i] = chanceAfter(h)
+		historyAfter[h] = [...]uint8{lengthen(h, 0), lengthen(h, 1)}
+		if h > 1 {
+			firstChance[h] = chanceAfter(h)
+		}
 	}
 }
 
@@ -210,21 +217,23 @@ func lengthen(h, y uint8) uint8 {
 	return 64 | 62 ^ 63*y
 }
 
-// chanceAfter returns the chance that a new model gives to a history.
+// chanceAfter returns the chance that a new model gives to a history, from that
+// of the history with one bit less.
 func chanceAfter(h uint8) uint32 {
-	seen, n := uint64(h), bits.Len8(h)-1
+	less, y := h>>1, h&1
+	n := uint32(bits.Len8(less)) - 1
 	if h >= 128 {
-		n = 7 + int(h&63)
-		seen = -uint64(h>>6&1) >> 1 // more than n bits of it
-	}
-	p := uint32(1 << 21)
-	for k := range max(n, 0) {
-		part := uint32(2*k + 3)
-		if seen>>min(n-1-k, 62)&1 != 0 {
-			p += (1<<22 - 1 - p) * 2 / part
-		} else {
-			p -= p * 2 / part
+		y = h >> 6 & 1
+		less, n = h-1, 6+uint32(h&63)
+		if h&63 == 0 {
+			less = 64 + 63*y
 		}
+	}
+	p := firstChance[less] >> 10
+	if y != 0 {
+		p += (1<<22 - 1 - p) * 2 / (2*n + 3)
+	} else {
+		p -= p * 2 / (2*n + 3)
 	}
 	return p<<10 | 6
 }
@@ -370,7 +379,7 @@ func ParseBytes(b []byte) (m *Bytes, rest []byte, err error) {
 	for to := image; len(to) > 0; {
 		same, k := binary.Uvarint(b)
 		others, n := binary.Uvarint(b[max(k, 0):])
-		if k <= 0 || n <= 0 || same > uint64(len(to)) || others > uint64(len(to))-same || same+others == 0 {
+		if k <= 0 || n <= 0 || same > uint64(len(to)) || others > uint64(len(to))-same {
 			return nil, nil, errSnapshot
 		}
 		b = b[k+n:]

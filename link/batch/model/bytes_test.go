@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
@@ -189,6 +190,47 @@ func TestReaderKeepsToTheLimit(t *testing.T) {
 	}
 }
 
+func TestStampIsCutAtTheEndOfTheRecord(t *testing.T) {
+	w := NewBytes()
+	rec := appendStamp([]byte{2}, 5_000_000, 1_763_000_000_000)
+	code(w, [][]byte{rec})
+	r := w.Clone()
+	var c Coder
+	c.Encode(nil)
+	w.size.Code(&c, 6)
+	cut := record{learnt: w.learnt, c: &c}
+	for _, v := range rec[:4] {
+		cut.byte(v)
+	}
+	cut.stamp(rec, len(rec))
+	c.Decode(c.Finish())
+	if got, ok := r.Code(&c, nil, 100); !ok || !bytes.Equal(got, rec[:6]) {
+		t.Errorf("% x, want % x", got, rec[:6])
+	}
+}
+
+func TestLongFormsOfStampsComeBack(t *testing.T) {
+	w, r := NewBytes(), NewBytes()
+	rec := appendStamp([]byte{2}, 300, 1_763_000_000_000)
+	last := len(rec) - 1
+	through(t, w, r, rec)
+	through(t, w, r, append([]byte{2, 0, 6, 17, 172, 130, 0}, rec[6:]...))
+	through(t, w, r, append(rec[:last:last], rec[last]|128, 0))
+	through(t, w, r, append(rec[:6:6], 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1))
+}
+
+func TestSnapshotBeyondTheModelIsRefused(t *testing.T) {
+	for _, counts := range [][]uint64{{1 << 18}, {0, 1 << 18}, {1 << 16, 1 << 17}, {1<<64 - 1, 1}, {1, 1<<64 - 1}} {
+		b := []byte{1}
+		for _, n := range counts {
+			b = binary.AppendUvarint(b, n)
+		}
+		if _, _, err := ParseBytes(append(b, make([]byte, 1<<18)...)); err == nil {
+			t.Errorf("%d bytes are taken", counts)
+		}
+	}
+}
+
 func TestReaderStopsAtTheEndOfTheStream(t *testing.T) {
 	random := make([]byte, 1000)
 	for i := range random {
@@ -253,28 +295,21 @@ func golden(n int) (recs [][]byte) {
 	return recs
 }
 
-// FuzzBytesReader reads garbage, with a model out of garbage where it is one.
+// FuzzBytesReader reads garbage with a model that knows some records.
 func FuzzBytesReader(f *testing.F) {
 	m := NewBytes()
-	recs := all(5, 30)
-	for _, rec := range recs {
-		snapshot := m.Append(nil)
+	for _, rec := range golden(30) {
 		var c Coder
 		c.Encode(nil)
 		m.Code(&c, rec, 0)
-		f.Add(snapshot, c.Finish())
+		f.Add(c.Finish())
 	}
-	f.Add([]byte{1}, []byte{})
-	f.Fuzz(func(t *testing.T, snapshot, stream []byte) {
-		m, _, err := ParseBytes(snapshot)
-		if err != nil {
-			m = NewBytes()
-		}
-		const limit = 1 << 12
-		w, r := m.Clone(), m.Clone()
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		const limit = 300
+		m, w, r := m.Clone(), m.Clone(), m.Clone()
 		var c Coder
 		c.Decode(stream)
-		for range 20 {
+		for range 4 {
 			got, ok := m.Code(&c, nil, limit)
 			if !ok {
 				return
@@ -283,6 +318,29 @@ func FuzzBytesReader(f *testing.F) {
 				t.Fatalf("%d bytes, beyond the limit", len(got))
 			}
 			through(t, w, r, got)
+		}
+	})
+}
+
+// FuzzParseBytes goes on from a snapshot of garbage.
+func FuzzParseBytes(f *testing.F) {
+	m := NewBytes()
+	for _, rec := range golden(3) {
+		f.Add(m.Append(nil))
+		code(m, [][]byte{rec})
+	}
+	f.Add([]byte{1, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w, _, err := ParseBytes(b)
+		if err != nil {
+			return
+		}
+		r, rest, err := ParseBytes(w.Append(nil))
+		if err != nil || len(rest) > 0 {
+			t.Fatalf("its own snapshot is refused: %v, %d bytes left", err, len(rest))
+		}
+		for _, rec := range golden(3) {
+			through(t, w, r, rec)
 		}
 	})
 }
