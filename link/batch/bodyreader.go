@@ -17,8 +17,11 @@ type bodyReader struct {
 	page   pageReader
 
 	runs    []run
-	groups  []*group
-	records [][][]byte // of each group, in order
+	groups  []group
+	counts  []int // of the records of each symbol
+	rows    [][]point.Quality
+	records [][]byte   // of all symbols
+	of      [][][]byte // of each symbol, in order: parts of records
 	merged  []bufferstore.Record
 	left    int // bytes that records may still take
 }
@@ -43,22 +46,34 @@ func (r *bodyReader) read(src *source, carried []*point.Schema, find finder) ([]
 	if err := r.readGroups(src, carried, find); err != nil || src.bad {
 		return nil, err
 	}
-	counts := r.readOrder(src)
+	r.readOrder(src)
 	if src.bad {
 		return nil, nil
 	}
-	r.records = resize(r.records, len(r.groups))
+	r.share()
 	if len(r.groups) > 0 {
-		r.readScans(src, counts[symbolScan:])
+		r.readScans(src)
 	}
-	var opaque [][]byte
-	if counts[symbolOpaque] > 0 {
-		opaque = r.readOpaque(src, counts[symbolOpaque])
+	if r.counts[symbolOpaque] > 0 {
+		r.readOpaque(src)
 	}
 	if src.bad {
 		return nil, nil
 	}
-	return r.merge(opaque), nil
+	return r.merge(), nil
+}
+
+// share gives each symbol its part of r.records.
+func (r *bodyReader) share() {
+	total := 0
+	for _, n := range r.counts {
+		total += n
+	}
+	r.records, r.of = resize(r.records, total), r.of[:0]
+	rest := r.records
+	for _, n := range r.counts {
+		r.of, rest = append(r.of, rest[:n:n]), rest[n:]
+	}
 }
 
 func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find finder) error {
@@ -88,13 +103,14 @@ func (r *bodyReader) readGroups(src *source, carried []*point.Schema, find finde
 	return nil
 }
 
-// readOrder fills r.runs and returns how many records there are of each symbol.
-func (r *bodyReader) readOrder(src *source) []int {
+// readOrder fills r.runs and r.counts.
+func (r *bodyReader) readOrder(src *source) {
 	order := source{b: r.unpack.next(src)}
-	counts := make([]int, symbolScan+len(r.groups))
+	r.counts = resize(r.counts, symbolScan+len(r.groups))
+	clear(r.counts)
 	r.runs = r.runs[:0]
 	for total := 0; len(order.b) > 0 && !order.bad; {
-		u := run{symbol: order.count(len(counts) - 1), n: 1}
+		u := run{symbol: order.count(len(r.counts) - 1), n: 1}
 		if u.symbol == symbolGap {
 			u.gap = order.uvarint()
 			u.lost = bufferstore.Reason(order.byte())
@@ -105,29 +121,26 @@ func (r *bodyReader) readOrder(src *source) []int {
 		if total += u.n; total > maxRecords {
 			order.bad = true
 		}
-		counts[u.symbol] += u.n
+		r.counts[u.symbol] += u.n
 		r.runs = append(r.runs, u)
 	}
 	src.bad = src.bad || order.bad
-	return counts
 }
 
-func (r *bodyReader) readOpaque(src *source, n int) [][]byte {
+func (r *bodyReader) readOpaque(src *source) {
 	lengths := source{b: r.unpack.next(src)}
 	all := source{b: r.unpack.next(src)}
 	if !r.lend { // never src's memory
 		all.b = slices.Clone(all.b)
 	}
-	opaque := make([][]byte, n)
-	for i := range opaque {
-		opaque[i] = all.take(uint64(lengths.count(maxBytes)))
+	for i := range r.of[symbolOpaque] {
+		r.of[symbolOpaque][i] = all.take(uint64(lengths.count(maxBytes)))
 	}
 	src.bad = src.bad || lengths.bad || all.bad || len(all.b) > 0
-	return opaque
 }
 
-// readScans fills r.records; counts are the scans of each group.
-func (r *bodyReader) readScans(src *source, counts []int) {
+// readScans fills r.of of the groups.
+func (r *bodyReader) readScans(src *source) {
 	quality := source{b: r.unpack.next(src)}
 	c := &r.page.columns
 	c.modes = source{b: r.unpack.next(src)}
@@ -135,23 +148,23 @@ func (r *bodyReader) readScans(src *source, counts []int) {
 	c.numbers = source{b: r.unpack.next(src)}
 	r.readPools(src)
 	r.page.b = r.page.b[:0]
-	for i, g := range r.groups {
-		if src.bad || int64(counts[i])*int64(minScan+g.tail) > int64(r.left) {
+	for i := range r.groups {
+		g, n := &r.groups[i], r.counts[symbolScan+i]
+		if src.bad || int64(n)*int64(minScan+g.tail) > int64(r.left) {
 			src.bad = true
 			return
 		}
-		rows := readQuality(&quality, counts[i], len(g.types))
-		records := r.records[i][:0]
+		r.rows = readQuality(&quality, r.rows, n, len(g.types))
 		if !r.lend {
-			r.page.b, records = nil, nil
+			r.page.b = nil
 		}
-		r.page.room(counts[i] * (usualScan + g.tail))
-		for at := 0; at < counts[i] && !src.bad && !quality.bad; at += pageScans {
-			records = r.readPage(records, g, rows[at:min(at+pageScans, counts[i])])
+		r.page.room(n * (usualScan + g.tail))
+		records := r.of[symbolScan+i][:0]
+		for at := 0; at < n && !src.bad && !quality.bad; at += pageScans {
+			records = r.readPage(records, g, r.rows[at:min(at+pageScans, n)])
 			src.bad = c.bad() || r.left < 0
 		}
 		src.bad = src.bad || quality.bad
-		r.records[i] = records
 	}
 }
 
@@ -193,22 +206,20 @@ func (r *bodyReader) readPage(records [][]byte, g *group, rows [][]point.Quality
 }
 
 // merge puts the records of all symbols back into their order.
-func (r *bodyReader) merge(opaque [][]byte) []bufferstore.Record {
-	recs := r.merged[:0]
+func (r *bodyReader) merge() []bufferstore.Record {
+	recs := slices.Grow(r.merged[:0], len(r.records))
 	for _, u := range r.runs {
 		if u.symbol == symbolGap {
 			recs = append(recs, bufferstore.Record{Last: bufferstore.Seq(u.gap - 1), Lost: u.lost})
 			continue
 		}
-		from := &opaque
-		if u.symbol >= symbolScan {
-			from = &r.records[u.symbol-symbolScan]
-		}
+		from := &r.of[u.symbol]
 		for _, data := range (*from)[:u.n] {
 			recs = append(recs, bufferstore.Record{Data: data})
 		}
 		*from = (*from)[u.n:]
 	}
+	clear(r.records) // they are the caller's
 	if r.lend {
 		r.merged = recs
 	}

@@ -101,7 +101,8 @@ func (in *intake) group(id point.SchemaID) *group {
 	g, ok := in.groups[id]
 	if !ok {
 		if s := lookUp(in.schemas, id); s != nil {
-			g = newGroup(id, typesOf(s))
+			made := newGroup(id, typesOf(s))
+			g = &made
 			g.schema, g.first = s, unused
 		}
 		in.groups[id] = g
@@ -142,8 +143,8 @@ func lookUp(schemas point.Lookup, id point.SchemaID) *point.Schema {
 	return s
 }
 
-func newGroup(id point.SchemaID, types []point.Type) *group {
-	g := &group{id: id, types: types}
+func newGroup(id point.SchemaID, types []point.Type) group {
+	g := group{id: id, types: types}
 	for _, t := range types {
 		g.tail += t.Size()
 	}

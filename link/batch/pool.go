@@ -29,6 +29,7 @@ type pooler struct {
 	none   pool   // without a plane
 	plane  tally  // of the plane that looks for its pool
 	assign []byte // the pool of each plane
+	b      []byte // the tokens of all pools
 }
 
 // sort puts every plane where it costs least, in order, and returns the pools.
@@ -39,7 +40,22 @@ func (p *pooler) sort(ps planes) []*pool {
 		p.add(b[:n])
 		b = b[n:]
 	}
+	p.fill(ps)
 	return p.pools[:p.used]
+}
+
+// fill gives the pools their tokens.
+func (p *pooler) fill(ps planes) {
+	p.b = resize(p.b, len(ps.b))
+	b := p.b
+	for _, k := range p.pools[:p.used] {
+		k.b, b = b[:0:k.n], b[k.n:]
+	}
+	b = ps.b
+	for i, n := range ps.lens {
+		k := p.pools[p.assign[i]]
+		k.b, b = append(k.b, b[:n]...), b[n:]
+	}
 }
 
 func (p *pooler) add(plane []byte) {
@@ -62,7 +78,6 @@ func (p *pooler) add(plane []byte) {
 		k.count[t] += p.plane.count[t]
 	}
 	k.n += n
-	k.b = append(k.b, plane...)
 	p.assign = append(p.assign, byte(best))
 }
 
@@ -72,7 +87,7 @@ func (p *pooler) open(i int) *pool {
 		p.pools = append(p.pools, new(pool))
 	}
 	if i == p.used {
-		p.pools[i].count, p.pools[i].n, p.pools[i].b = [tokens]uint32{}, 0, p.pools[i].b[:0]
+		*p.pools[i] = pool{}
 		p.used++
 	}
 	return p.pools[i]

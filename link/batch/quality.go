@@ -44,14 +44,15 @@ func appendQuality(dst []byte, rows [][]point.Quality, columns int) []byte {
 }
 
 // readQuality is the inverse of appendQuality: one row a scan, all nil where
-// every value is good.
-func readQuality(src *source, scans, columns int) [][]point.Quality {
+// every value is good. It may use the memory of rows.
+func readQuality(src *source, rows [][]point.Quality, scans, columns int) [][]point.Quality {
 	runs := src.uvarint()
 	if src.bad || runs > uint64(len(src.b)/4) {
 		src.bad = true
 		return nil
 	}
-	rows := make([][]point.Quality, scans)
+	rows = resize(rows, scans)
+	clear(rows)
 	if runs == 0 {
 		return rows
 	}

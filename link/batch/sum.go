@@ -3,6 +3,7 @@ package batch
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"skyhaul/bufferstore"
 )
@@ -18,11 +19,14 @@ type sum struct {
 
 func (s *sum) add(b []byte) { s.crc = crc32.Update(s.crc, castagnoli, b) }
 
+// sumRoom is enough for what header and record take together at a time.
+const sumRoom = 48
+
 // header adds the header of a batch:
 //
 //	first byte u8 | lane u8 | epoch 8 | first u64 | acked u64 | opening u8: 0 or 1 | [parent 8 | opening first u64]
 func (s *sum) header(level byte, h *Header, first bufferstore.Seq) {
-	b := append(s.b[:0], level, byte(h.Lane))
+	b := append(slices.Grow(s.b[:0], sumRoom), level, byte(h.Lane))
 	b = append(b, h.Epoch[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(first))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Acked))
