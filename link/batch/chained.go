@@ -149,7 +149,7 @@ func (w *chainWriter) code(rec *bufferstore.Record, s *point.Schema) {
 		w.gap(uint64(rec.Last-rec.First)+1, rec.Lost)
 	case s == nil:
 		w.symbol(walkOpaque)
-		w.bytes.Code(&w.coder, rec.Data, maxBytes)
+		w.bytes.Code(&w.coder, rec.Data, batchBytes)
 	default:
 		i := w.find(w.scan.Schema)
 		if i < 0 {

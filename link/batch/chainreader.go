@@ -51,7 +51,7 @@ func (d *Decoder) DecodeOn(base *Chain, p []byte) (*Batch, error) {
 func (d *Decoder) readChained(base *Chain, p []byte) (*Batch, error) {
 	body := max(len(p)-4, 0)
 	src := source{b: p[:body]}
-	r := chainReader{walker: walker{Chain: base}, schemas: d.schemas, left: maxBytes}
+	r := chainReader{walker: walker{Chain: base}, schemas: d.schemas, left: batchBytes}
 	carries, err := r.head.read(&src, base)
 	if err != nil {
 		return nil, err

@@ -223,8 +223,8 @@
 //	  5+2t   a scan of table t; quality: one row of qualities; then as above
 //
 // A scan is one row of rows. Cells whose quality has no value are skipped and are
-// zero; a scan in which such a cell is not zero goes as an opaque record. Limits
-// are those of level A.
+// zero; a scan in which such a cell is not zero goes as an opaque record. Records
+// come to 4 MiB together at most; the other limits are those of level A.
 //
 // # Chunk
 //
