@@ -21,12 +21,11 @@ type play struct {
 	site *site
 	recs []bufferstore.Record // all that the site has made; number n is recs[n-1]
 
-	enc    *batch.Encoder
-	sent   int
-	saved  []byte   // chain that the site has kept
-	wire   [][]byte // batches under way, the oldest first
-	acks   []ackNote
-	broken bool // numbers after acked may have been lost
+	enc   *batch.Encoder
+	sent  int
+	saved []byte   // chain that the site has kept
+	wire  [][]byte // batches under way, the oldest first
+	acks  []ackNote
 
 	dec    *batch.Decoder
 	states map[uint16][]byte // chains that the hub has
