@@ -69,7 +69,8 @@ func further(from, to sample, limit int) int {
 // own returns rec with its data in memory of the encoder.
 func (e *Encoder) own(rec bufferstore.Record) bufferstore.Record {
 	if n := len(rec.Data); n > cap(e.arena)-len(e.arena) {
-		e.arena = make([]byte, 0, max(4<<10, 2*cap(e.arena), n)) // what was there stays with its records
+		size := min(max(4<<10, 2*cap(e.arena)), 256<<10)
+		e.arena = make([]byte, 0, max(size, n)) // what was there stays with its records
 	}
 	at := len(e.arena)
 	e.arena = append(e.arena, rec.Data...)

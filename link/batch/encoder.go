@@ -132,7 +132,7 @@ func (e *Encoder) sent(h *Header, n int) bufferstore.Seq {
 // release lets go of the records, and of the memory of a long batch.
 func (e *Encoder) release() {
 	if e.in.bytes > keepBytes {
-		e.body, e.batch, e.try, e.arena = bodyWriter{}, nil, nil, nil
+		e.in, e.body, e.batch, e.try, e.arena = newIntake(e.in.schemas), bodyWriter{}, nil, nil, nil
 	}
 	e.in.reset()
 	e.arena = e.arena[:0]

@@ -48,12 +48,8 @@ func newIntake(schemas point.Lookup) intake {
 	return intake{schemas: schemas, groups: make(map[point.SchemaID]*group)}
 }
 
-// reset lets go of the records, and of the memory of many.
+// reset lets go of the records.
 func (in *intake) reset() {
-	long := in.bytes > keepBytes
-	if long {
-		in.entries, in.quality = nil, nil
-	}
 	if len(in.groups) > maxGroups {
 		clear(in.groups)
 	}
@@ -62,10 +58,7 @@ func (in *intake) reset() {
 			delete(in.groups, id) // it may be known by the next time
 			continue
 		}
-		g.first, g.scans = unused, g.scans[:0]
-		if long {
-			g.scans = nil
-		}
+		g.first = unused
 	}
 	clear(in.entries)
 	in.entries, in.quality, in.bytes, in.used = in.entries[:0], in.quality[:0], 0, 0
