@@ -50,7 +50,7 @@ const (
 )
 
 // Encode appends a batch of at most limit bytes to dst and returns it with the
-// last sequence number in it. It takes as many records as fit, from the first
+// last sequence number in it. It takes about as many records as fit, from the first
 // one on, and stops by itself before a record of another epoch, before a hole
 // in the numbers, after 65,536 records and after 4 MiB of records. Where recs
 // yields nothing, dst comes back with last 0.
