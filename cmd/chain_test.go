@@ -172,6 +172,10 @@ func TestChainOfRealProcesses(t *testing.T) {
 	if good := c.checkProving(stored); good < 100 {
 		t.Errorf("only %d good scans are stored", good)
 	}
+	c.eventually("batches lean on each other", 60*time.Second, func() bool { return c.fleet().Links > 1 })
+	if n := c.fleet().Unchained; n > 0 {
+		t.Errorf("%d batches could not be read", n)
+	}
 	t.Logf("%d readings stored", len(stored))
 }
 

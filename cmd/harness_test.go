@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -264,4 +265,20 @@ func (c *chain) stored() []row {
 		return nil
 	}
 	return c.rows(out)
+}
+
+// fleet is what skyhub says of the site's batches.
+type fleet struct {
+	Links     int `json:"chain_links"` // that lean on others, or are leant on
+	Unchained int // that could not be read for what they lean on
+}
+
+func (c *chain) fleet() fleet {
+	c.t.Helper()
+	out := c.must(c.output("skyhub", "sites", "--db", c.path("hub.db"), "--json"))
+	var sites []fleet
+	if err := json.Unmarshal([]byte(out), &sites); err != nil || len(sites) != 1 {
+		c.t.Fatalf("%v: %s", err, out)
+	}
+	return sites[0]
 }

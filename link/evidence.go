@@ -101,8 +101,8 @@ func (e *evidence) hear(f *flight, entries []batch.LaneAck, spans []bufferstore.
 		reset = a.Fresh && e.fresh(f, &a, s) || reset
 	}
 	if unread {
-		newest := spans[len(spans)-1]
-		reset = e.fresh(f, &batch.LaneAck{Floor: f.acked, Stored: held}, newest) || reset
+		all := bufferstore.Span{First: spans[0].First, Last: spans[len(spans)-1].Last}
+		reset = e.fresh(f, &batch.LaneAck{Floor: f.acked, Stored: held}, all) || reset
 	}
 	e.doubt(f, missing(listed, held, len(wanted) > 0), now)
 	return e.want(f, wanted, now) || reset

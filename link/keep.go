@@ -32,24 +32,28 @@ func (l *lane) resume(k Keeper) error {
 		return fmt.Errorf("chain of lane %s: %w", l.Lane, err)
 	}
 	l.enc.Resume(c)
-	l.kept = c
+	l.kept = c.Name()
 	return nil
 }
 
 // keep saves the chain if it is another than the one saved before.
 func (l *lane) keep(k Keeper) error {
+	var name uint32 // 0 is that of none
+	var b []byte
 	c := l.enc.Chain()
-	if c == l.kept {
+	if c != nil {
+		name = c.Name()
+	}
+	if name == l.kept {
 		return nil
 	}
-	var b []byte
 	if c != nil {
 		b = c.Append(nil)
 	}
 	if err := k.Save(l.keptChain(), b); err != nil {
 		return fmt.Errorf("chain of lane %s: %w", l.Lane, err)
 	}
-	l.kept = c
+	l.kept = name
 	return nil
 }
 

@@ -23,7 +23,7 @@ type lane struct {
 	pause    time.Duration   // boottime before which the lane is left alone
 	err      error           // why it can't be sent
 	held     int             // how often in a row
-	kept     *batch.Chain    // as it was last saved
+	kept     uint32          // name of the chain that was last saved
 }
 
 func newLane(s Source, o *Options) *lane {

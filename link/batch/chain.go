@@ -36,15 +36,18 @@ type table struct {
 	id      point.SchemaID
 	schema  *point.Schema // types of the columns are all that counts
 	rows    *model.Table  // of stampColumns and the values
+	slots   int           // that rows may take
 	quality *model.Table  // nil until some value is not good
 	last    []point.Quality
 }
 
 // The bounds of a chain, for the memory of both ends.
 const (
-	maxTables = 64
-	// maxTableSlots are the counter slots of one table at most: a wide table has
-	// fewer a column.
+	maxTables       = 64
+	maxChainColumns = 8192 // of all tables
+	// maxChainSlots are the counter slots of all tables, and maxTableSlots those
+	// of one: a table that would have more has fewer a column.
+	maxChainSlots = 4 << 20
 	maxTableSlots = 1 << 20
 	minSlots      = 6
 	maxSlots      = 16
@@ -67,20 +70,38 @@ func newChain(slots uint8) *Chain {
 	}
 }
 
-func newTable(id point.SchemaID, s *point.Schema, slots uint8) *table {
-	rows, o := tableShape(s, slots)
-	return &table{id: id, schema: s, rows: model.NewTable(rows, o), last: make([]point.Quality, len(s.Columns))}
+// takes reports whether there is room for a table of the schema.
+func (c *Chain) takes(s *point.Schema) bool {
+	columns := len(s.Columns)
+	for _, t := range c.tables {
+		columns += len(t.last)
+	}
+	return len(c.tables) < maxTables && columns <= maxChainColumns
 }
 
-// tableShape returns what the rows of a schema look like to the model.
-func tableShape(s *point.Schema, slots uint8) ([]model.Column, model.Options) {
+// meet begins the table of a schema.
+func (c *Chain) meet(id point.SchemaID, s *point.Schema) {
+	t := &table{id: id, schema: s, last: make([]point.Quality, len(s.Columns))}
+	shape, o := c.shape(t)
+	t.rows = model.NewTable(shape, o)
+	c.tables = append(c.tables, t)
+}
+
+// shape returns what the rows of the next table look like to the model.
+func (c *Chain) shape(t *table) ([]model.Column, model.Options) {
 	columns := slices.Repeat(oneNumber, stampColumns)
-	for _, t := range typesOf(s) {
-		columns = append(columns, modelColumn(t))
+	for _, typ := range typesOf(t.schema) {
+		columns = append(columns, modelColumn(typ))
 	}
-	for slots > minSlots && len(columns)<<slots > maxTableSlots {
+	left := maxChainSlots
+	for _, t := range c.tables {
+		left -= t.slots
+	}
+	slots := c.slots
+	for slots > minSlots && len(columns)<<slots > min(maxTableSlots, left/2) {
 		slots--
 	}
+	t.slots = len(columns) << slots
 	return columns, model.Options{Slots: slots}
 }
 
@@ -195,8 +216,10 @@ func ParseChain(b []byte) (*Chain, error) {
 	c.behind, c.order, c.gaps = src.table(oneNumber, small), src.table(oneSymbol, small), src.table(gapNumbers, small)
 	c.bytes = parsed(&src, model.ParseBytes)
 	for range src.count(maxTables) {
-		c.tables = append(c.tables, src.chainTable(c.slots))
-		if src.bad {
+		if t := c.readTable(&src); !src.bad && c.takes(t.schema) {
+			c.tables = append(c.tables, t)
+		} else {
+			src.bad = true
 			break
 		}
 	}
@@ -220,7 +243,7 @@ func (s *source) table(columns []model.Column, o model.Options) *model.Table {
 	return parsed(s, func(b []byte) (*model.Table, []byte, error) { return model.ParseTable(columns, o, b) })
 }
 
-func (s *source) chainTable(slots uint8) *table {
+func (c *Chain) readTable(s *source) *table {
 	t := &table{schema: new(point.Schema)}
 	copy(t.id[:], s.take(uint64(len(t.id))))
 	for _, b := range s.take(uint64(s.count(point.MaxColumns))) {
@@ -231,7 +254,7 @@ func (s *source) chainTable(slots uint8) *table {
 	for _, b := range s.take(uint64(len(t.schema.Columns))) {
 		t.last = append(t.last, point.Quality(b))
 	}
-	t.rows = s.table(tableShape(t.schema, slots))
+	t.rows = s.table(c.shape(t))
 	if s.byte() == 1 {
 		t.quality = s.table(qualityShape(t.schema))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
+	"time"
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
@@ -12,21 +13,26 @@ import (
 // chainWriter writes one batch of level B.
 type chainWriter struct {
 	walker
-	e     *Encoder
-	head  chainHeader
-	front []byte // what stands before the stream
-	sum   sum
-	n     int             // records and gaps so far
-	next  bufferstore.Seq // that follows them
-	taken int             // bytes of the records
+	e       *Encoder
+	head    chainHeader
+	front   []byte // what stands before the stream
+	sum     sum
+	n       int             // records and gaps so far
+	next    bufferstore.Seq // that follows them
+	taken   int             // bytes of the records
+	opaque  int             // those of the records that are no rows
+	copies  int             // of the chain that were made
+	spoiled bool            // the chain has learnt what isn't in the batch
 }
 
 const (
 	// chainEnd is what the last symbol and the checksum take at most.
 	chainEnd = 8
-	// swell is how many times its length a record may well take: one that might
-	// pass the limit is tried on a copy.
-	swell = 8
+	// maxCopies bounds the records of a batch that are tried on a copy.
+	maxCopies = 4
+	// maxOpaque bounds the bytes of a batch's opaque records: each takes a
+	// microsecond or two at both ends.
+	maxOpaque = 256 << 10
 )
 
 // chained makes a batch of level B. last is 0 where recs yields nothing, or not
@@ -43,15 +49,18 @@ func (e *Encoder) chained(dst []byte, h *Header, recs iter.Seq2[bufferstore.Reco
 			}
 			w = e.chainWriter(h, rec.First)
 		}
+		begin := time.Now()
 		if err != nil || !w.follows(&rec) || !w.add(&rec, limit) {
 			break
 		}
+		if e.chains.cpu.spend(begin); !e.chains.cpu.left() {
+			break
+		}
 	}
-	if w == nil {
-		return dst, 0, nil
+	if w != nil && w.spoiled {
+		e.chains.rewind()
 	}
-	if w.n == 0 {
-		e.chains.rewind() // it has learnt what nobody will read
+	if w == nil || w.spoiled || w.n == 0 {
 		return dst, 0, nil
 	}
 	p = w.finish(dst)
@@ -88,7 +97,6 @@ func (e *Encoder) chainWriter(h *Header, first bufferstore.Seq) *chainWriter {
 	w.front = w.head.append(nil, &e.body.pack)
 	w.sum.chained(&w.head)
 	w.coder.Encode(nil)
-	w.mark(h.Acked, first)
 	return w
 }
 
@@ -98,22 +106,48 @@ func (w *chainWriter) follows(rec *bufferstore.Record) bool {
 
 func (w *chainWriter) size() int { return len(w.front) + w.coder.Len() + chainEnd }
 
-// add codes a record unless it doesn't fit. A chain can't forget: where it may
-// have to, the record is tried on a copy.
+// add codes a record unless it doesn't fit, or can't be of level B. A chain can't
+// forget: where it may have to, the record is tried on a copy.
 func (w *chainWriter) add(rec *bufferstore.Record, limit int) bool {
 	before := *w
 	schema := w.sight(rec)
-	if schema != nil && w.find(w.scan.Schema) < 0 || w.size()+swell*(len(rec.Data)+16) > limit {
+	known := schema == nil || w.find(w.scan.Schema) >= 0
+	switch {
+	case schema == nil && w.opaque+len(rec.Data) > maxOpaque:
+		return false
+	case !known && !w.takes(schema):
+		w.e.chains.full()
+		return false
+	case !known || w.size()+w.most(rec) > limit:
+		if w.copies++; w.copies > maxCopies {
+			return false
+		}
 		w.Chain = w.Chain.Clone()
 	}
+	if w.n == 0 {
+		w.mark(w.head.Acked, w.head.first)
+	}
 	w.code(rec, schema)
-	if w.size() > limit {
+	if w.size() > limit || !known && len(w.head.forms()) > maxSchemas {
+		w.spoiled = w.Chain == before.Chain
+		before.spoiled = w.spoiled
 		*w = before
 		return false
+	}
+	if schema == nil {
+		w.opaque += len(rec.Data)
 	}
 	w.n, w.next, w.taken = w.n+1, rec.Last+1, w.taken+len(rec.Data)
 	w.sum.record(rec)
 	return true
+}
+
+// most returns how many bytes a record takes, most likely at most.
+func (w *chainWriter) most(rec *bufferstore.Record) int {
+	if w.taken == 0 {
+		return 8 * (len(rec.Data) + 16)
+	}
+	return 4*w.coder.Len()*len(rec.Data)/w.taken + 64
 }
 
 // sight returns the schema of a scan that goes as a row, and puts it into
@@ -126,7 +160,7 @@ func (w *chainWriter) sight(rec *bufferstore.Record) *point.Schema {
 	var s *point.Schema
 	if i := w.find(id); i >= 0 {
 		s = w.tables[i].schema
-	} else if s = lookUp(w.e.in.schemas, id); s == nil || len(w.tables) == maxTables {
+	} else if s = lookUp(w.e.in.schemas, id); s == nil {
 		return nil
 	}
 	if w.scan.Decode(rec.Data, s) != nil {
@@ -149,11 +183,12 @@ func (w *chainWriter) code(rec *bufferstore.Record, s *point.Schema) {
 		w.gap(uint64(rec.Last-rec.First)+1, rec.Lost)
 	case s == nil:
 		w.symbol(walkOpaque)
-		w.bytes.Code(&w.coder, rec.Data, batchBytes)
+		w.bytes.Code(&w.coder, rec.Data, maxOpaque)
 	default:
 		i := w.find(w.scan.Schema)
 		if i < 0 {
-			i = w.meet(w.scan.Schema, s)
+			i = len(w.tables)
+			w.introduce(w.scan.Schema, s)
 		}
 		t := w.tables[i]
 		if slices.Equal(w.scan.Quality, t.last) {
@@ -166,9 +201,9 @@ func (w *chainWriter) code(rec *bufferstore.Record, s *point.Schema) {
 	}
 }
 
-// meet begins the table of a schema, and has the batch carry that unless the
+// introduce begins the table of a schema, and has the batch carry that unless the
 // other end has it for sure.
-func (w *chainWriter) meet(id point.SchemaID, s *point.Schema) int {
+func (w *chainWriter) introduce(id point.SchemaID, s *point.Schema) {
 	place := 0
 	if !w.e.held[id].sure {
 		w.head.schemas = append(w.head.schemas, s)
@@ -177,8 +212,7 @@ func (w *chainWriter) meet(id point.SchemaID, s *point.Schema) int {
 	}
 	w.symbol(walkNew)
 	w.schema(place, id)
-	w.tables = append(w.tables, newTable(id, s, w.slots))
-	return len(w.tables) - 1
+	w.meet(id, s)
 }
 
 func (w *chainWriter) finish(dst []byte) []byte {

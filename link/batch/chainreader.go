@@ -18,6 +18,7 @@ type chainReader struct {
 	records []bufferstore.Record
 	room    []byte // for their data
 	left    int    // bytes that their data may still take
+	opaque  int    // those of them that are no rows
 }
 
 // DecodeOn reads a batch that is built on base, see [Base]; nil will do for one
@@ -51,7 +52,7 @@ func (d *Decoder) DecodeOn(base *Chain, p []byte) (*Batch, error) {
 func (d *Decoder) readChained(base *Chain, p []byte) (*Batch, error) {
 	body := max(len(p)-4, 0)
 	src := source{b: p[:body]}
-	r := chainReader{walker: walker{Chain: base}, schemas: d.schemas, left: batchBytes}
+	r := chainReader{walker: walker{Chain: base}, schemas: d.schemas, left: batchBytes, opaque: maxOpaque}
 	carries, err := r.head.read(&src, base)
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func (r *chainReader) read() (ok bool, err error) {
 		case s == walkEnd:
 			return len(r.records) > 0, nil
 		case s == walkNew:
-			if ok, err := r.meet(); !ok {
+			if ok, err := r.introduced(); !ok {
 				return false, err
 			}
 			continue
@@ -124,9 +125,10 @@ func (r *chainReader) take(s int) (ok bool) {
 			return false
 		}
 	case walkOpaque:
-		if rec.Data, ok = r.bytes.Code(&r.coder, nil, r.left); !ok {
+		if rec.Data, ok = r.bytes.Code(&r.coder, nil, r.opaque); !ok {
 			return false
 		}
+		r.opaque -= len(rec.Data)
 	default:
 		t := r.tables[(s-walkTable)/2]
 		if (s-walkTable)%2 == 1 {
@@ -151,10 +153,10 @@ func (r *chainReader) scanned(t *table) []byte {
 	return r.room[begin:len(r.room):len(r.room)]
 }
 
-// meet begins the table of a schema.
-func (r *chainReader) meet() (ok bool, err error) {
+// introduced begins the table of a schema.
+func (r *chainReader) introduced() (ok bool, err error) {
 	place, id := r.schema(0, point.SchemaID{})
-	if len(r.tables) == maxTables || place > len(r.head.schemas) {
+	if place > len(r.head.schemas) {
 		return false, nil
 	}
 	var s *point.Schema
@@ -164,9 +166,9 @@ func (r *chainReader) meet() (ok bool, err error) {
 	} else if s, ok = r.schemas(id); !ok {
 		return false, SchemaError{ID: id, Header: r.head.Header}
 	}
-	if r.find(id) >= 0 {
+	if r.find(id) >= 0 || !r.takes(s) {
 		return false, nil
 	}
-	r.tables = append(r.tables, newTable(id, s, r.slots))
+	r.meet(id, s)
 	return true, nil
 }

@@ -12,25 +12,34 @@ type chains struct {
 	on    bool  // the destination takes part
 	slots uint8 // of a chain that begins
 	cpu   allowance
+	age   int // batches since the tip began
 
 	tip   *Chain // after the last batch made
 	later *Chain // after one made before it or the same: the base to be, once that is acked
 	base  *Chain // after a batch that is acked
 }
 
-// maxChain bounds a chain in bytes: in one that is longer, schemas of long ago
-// have piled up, and it begins anew.
-const maxChain = 16 << 20
+// oldChain is how many batches make a chain old: one that is full then begins
+// anew, for schemas of long ago have piled up in it.
+const oldChain = 1000
 
 // begin returns the chain for the next batch, which may change it.
 func (c *chains) begin() *Chain {
 	if c.tip == nil && c.base != nil {
 		c.tip = c.base.Clone()
 	}
-	if c.tip == nil || len(c.tip.tables) == maxTables || c.tip.Size() > maxChain {
-		return newChain(c.slots)
+	if c.tip == nil {
+		c.tip, c.age = newChain(c.slots), 0
 	}
 	return c.tip
+}
+
+// full notes that the tip has no room for a schema.
+func (c *chains) full() {
+	if c.age > oldChain {
+		c.rewind()
+		c.base = nil
+	}
 }
 
 // made takes the chain as it stands after a batch.
@@ -40,8 +49,17 @@ func (c *chains) made(tip *Chain) {
 		return
 	}
 	c.tip = tip
+	c.age++
 	if c.later == nil {
 		c.later = tip.Clone()
+	}
+}
+
+// again tells that the records from first on go once more: whatever carried them
+// before may not have arrived.
+func (c *chains) again(first bufferstore.Seq) {
+	if c.later != nil && first <= c.later.last {
+		c.rewind()
 	}
 }
 
@@ -81,8 +99,8 @@ func (e *Encoder) Resume(c *Chain) { e.chains.base, e.chains.on = c, true }
 func (e *Encoder) Leans() bool { return e.leans }
 
 // SetCPU bounds the time that level B takes to so many percent of one core, 1 to
-// 100, over a minute or so. Batches beyond it are of level A, which takes a
-// tenth of the time, and the chain goes on after them.
+// 100, over a minute or so. A batch ends where that is spent; those after it are
+// of level A, which takes a tenth of the time, and the chain goes on after them.
 func (e *Encoder) SetCPU(percent int) { e.chains.cpu = allowance{percent: percent} }
 
 // allowance is time of a core that comes by and by and may be spent.
@@ -96,7 +114,8 @@ type allowance struct {
 const allowanceMost = time.Minute
 
 // left reports whether there is any.
-func (a *allowance) left(now time.Time) bool {
+func (a *allowance) left() bool {
+	now := time.Now()
 	come := now.Sub(a.at) * time.Duration(a.percent) / 100
 	a.spent, a.at = max(a.spent-come, 0), now
 	return a.percent == 0 || a.spent < allowanceMost*time.Duration(a.percent)/100

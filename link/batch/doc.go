@@ -199,13 +199,14 @@
 //
 // A chain has these tables of package model, which go on from batch to batch. All
 // but rows have slots 6; rows have those of the chain, or fewer: the most, down to 6,
-// with which (columns << slots) is at most 2^20.
+// with which (columns << slots) is at most 2^20, and at most half of what the rows
+// of the tables before leave of 2^22.
 //
 //	behind   1 column: unsigned, 64 bits
 //	order    1 column: unsigned, 16 bits
 //	gaps     2 columns: unsigned, 64 and 8 bits
 //	bytes    a model of bytes
-//	for each schema met, in the order in which they were met, up to 64
+//	for each schema met, in the order in which they were met, up to 64 of 8192 columns together
 //	  rows     5 columns unsigned, 64 bits, for the stamps as in level A; then those of the
 //	           schema: bool unsigned 1 bit, others unsigned, signed or float of their width
 //	  quality  a column unsigned, 8 bits, for each of the schema
@@ -224,7 +225,8 @@
 //
 // A scan is one row of rows. Cells whose quality has no value are skipped and are
 // zero; a scan in which such a cell is not zero goes as an opaque record. Records
-// come to 4 MiB together at most; the other limits are those of level A.
+// come to 4 MiB together at most, the opaque ones to 256 KiB; the other limits are
+// those of level A.
 //
 // # Chunk
 //

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
@@ -66,9 +65,8 @@ const (
 func (e *Encoder) Encode(dst []byte, h Header, recs iter.Seq2[bufferstore.Record, error], limit int) (p []byte, last bufferstore.Seq, err error) {
 	defer e.release()
 	limit = min(limit, maxBytes)
-	if now := time.Now(); e.chains.on && e.chains.cpu.left(now) {
+	if e.chains.on && e.chains.cpu.left() {
 		p, last, err = e.chained(dst, &h, recs, limit)
-		e.chains.cpu.spend(now)
 		if err != nil || last > 0 {
 			return p, last, err
 		}
@@ -96,6 +94,7 @@ func (e *Encoder) begin(h *Header, rec *bufferstore.Record) error {
 	}
 	e.held.rewind(rec.First)
 	e.opened.rewind(rec.First)
+	e.chains.again(rec.First)
 	return nil
 }
 

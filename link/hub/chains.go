@@ -14,8 +14,8 @@ import (
 type Chains interface {
 	// StoreLink is Store for a batch of level B, whose Chain is not the sink's. In
 	// the same transaction it keeps the link, once however often it comes. It may
-	// forget links that are older than the newest 128 of the lane, or 4 MiB of
-	// their payloads, and not needed for the paths to those.
+	// forget links that are older than the newest 1024 of the lane, or 4 MiB of
+	// them, and not needed for the paths to those.
 	StoreLink(ctx context.Context, site string, b *batch.Batch, l Link) (Marks, error)
 	// Repeated reports whether a payload is that of a link. Then its batch is
 	// stored and counts as one that came again, as it would with Store.

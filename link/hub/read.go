@@ -82,13 +82,21 @@ func (r *Receiver) extend(s strand, payload []byte) (arrival, error) {
 	return arrival{b, strand{b.Chain, s.links + 1, s.bytes + len(payload)}, base}, nil
 }
 
-// A snapshot is taken where the payloads since the one before are more, or
-// longer. It is a few kilobytes a point, some percent of what a sink writes for
-// the rows of so many; to read them again takes a fraction of a second.
+// A snapshot is taken where it takes long to read the payloads since the one
+// before again. One that is much longer than they are waits.
 const (
 	snapshotLinks = 64
 	snapshotBytes = 64 << 10
+	snapshotShort = 256 << 10 // as a chain in memory
+	snapshotLast  = 1024      // links, whatever it takes
 )
+
+// due reports whether a snapshot is to be taken.
+func (s *strand) due() bool {
+	long := s.links > snapshotLinks || s.bytes > snapshotBytes
+	size := s.chain.Size()
+	return long && (size < snapshotShort || 4*s.bytes > size || s.links > snapshotLast)
+}
 
 // store stores a batch, and of one on a chain all that makes the chain again.
 func (r *Receiver) store(ctx context.Context, p parcel, b arrival) (Marks, error) {
@@ -97,7 +105,7 @@ func (r *Receiver) store(ctx context.Context, p parcel, b arrival) (Marks, error
 		return m, sinks(err)
 	}
 	l := Link{Base: b.base, Payload: p.payload}
-	if b.links > snapshotLinks || b.bytes > snapshotBytes {
+	if b.due() {
 		l.Snapshot = b.chain.Append(nil)
 		b.links, b.bytes = 0, 0
 	}

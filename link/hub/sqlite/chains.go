@@ -84,14 +84,14 @@ func (t *tx) find(site int64, lane string, payload []byte) (id, records int64, e
 // The links of a lane that are kept: the newest, and those on their paths. A site
 // may go back to the last batch that it knows to be acknowledged.
 const (
-	maxLinks     = 128
-	maxLinkBytes = 4 << 20 // of payloads; the newest is kept whatever its size
+	maxLinks     = 1024    // of an hour, at most; a site keeps its chain each hour
+	maxLinkBytes = 4 << 20 // of payloads and snapshots; the newest is kept whatever its size
 )
 
 const prune = `
 	WITH RECURSIVE
 		ranked AS (SELECT id, base, snapshot IS NOT NULL AS ends,
-			row_number() OVER newest AS rank, sum(length(payload)) OVER newest AS total
+			row_number() OVER newest AS rank, sum(length(payload) + coalesce(length(snapshot), 0)) OVER newest AS total
 			FROM link WHERE site = ?1 AND lane = ?2 WINDOW newest AS (ORDER BY id DESC)),
 		needed (id, base, ends) AS (
 			SELECT id, base, ends FROM ranked WHERE rank = 1 OR rank <= ?3 AND total <= ?4

@@ -202,10 +202,11 @@ func TestAHubRestoredFromABackupAsksForAFreshStart(t *testing.T) {
 func TestOldLinksAreForgotten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s, w := open(t, path), newSite(pressures)
-	all := w.batches(t, 500, 1)
+	const n, kept = 1500, 1024
+	all := w.batches(t, n, 1)
 	receive(t, s, "one", all...)
-	if st := receive(t, s, "one", all[500-128], all[500-100]); st.Batches != 2 || st.Unchained > 0 {
-		t.Errorf("one of the last 128 links: status %+v", st)
+	if st := receive(t, s, "one", all[n-kept], all[n-kept/2]); st.Batches != 2 || st.Unchained > 0 {
+		t.Errorf("one of the last %d links: status %+v", kept, st)
 	}
 	v, err := sqlite.OpenView(t.Context(), path)
 	if err != nil {
@@ -213,13 +214,13 @@ func TestOldLinksAreForgotten(t *testing.T) {
 	}
 	defer v.Close()
 	k, err := v.Chains(t.Context(), "north-7")
-	if err != nil || k.Links < 128 || k.Links > 4*64 || k.Bytes < 128*10 {
+	if err != nil || k.Links < kept || k.Links > kept+4*64 || k.Bytes < kept*10 {
 		t.Errorf("%+v kept: %v", k, err)
 	}
 	if st := receive(t, s, "one", all[200]); st.Unchained != 1 {
 		t.Errorf("a link that is forgotten: status %+v", st)
 	}
-	checkAck(t, s, batch.LaneAck{Fresh: true}, batch.LaneAck{Epoch: epoch(1), Floor: 500, Whole: true, Fresh: true})
+	checkAck(t, s, batch.LaneAck{Fresh: true}, batch.LaneAck{Epoch: epoch(1), Floor: n, Whole: true, Fresh: true})
 }
 
 func TestTheWayToEveryLinkIsKept(t *testing.T) {
@@ -231,15 +232,15 @@ func TestTheWayToEveryLinkIsKept(t *testing.T) {
 	receive(t, s, "one", append([][]byte{first}, old...)...)
 	for range 3 { // back to the first link, each time for so long that others are forgotten
 		w.Rewind()
-		receive(t, s, "one", w.batches(t, 100, 1)...)
+		receive(t, s, "one", w.batches(t, 600, 1)...)
 	}
 	for i := range int64(3) {
-		tag := table(t, path, "SELECT tag FROM link ORDER BY id DESC LIMIT 1 OFFSET ?", 60*i)[0][0]
+		tag := table(t, path, "SELECT tag FROM link ORDER BY id DESC LIMIT 1 OFFSET ?", 400*i)[0][0]
 		var n uint16
 		fmt.Sscan(tag, &n)
 		paths, err := s.Paths(t.Context(), "north-7", point.History, n)
 		if err != nil || len(paths) == 0 {
-			t.Errorf("link %d from the end: %d paths: %v", 60*i, len(paths), err)
+			t.Errorf("link %d from the end: %d paths: %v", 400*i, len(paths), err)
 		}
 	}
 	checkTable(t, path, "SELECT count(*) FROM link WHERE id <= 61 AND id > 1", []string{"0"})
@@ -248,13 +249,13 @@ func TestTheWayToEveryLinkIsKept(t *testing.T) {
 func TestShortChainsAreForgottenToo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s, w := open(t, path), newSite(pressures)
-	for range 150 { // no ack ever comes, and each session ends with batches on their way
+	for range 900 { // no ack ever comes, and each session ends with batches on their way
 		receive(t, s, "one", w.batches(t, 3, 1)...)
 		w.Rewind()
 	}
 	k := number(t, path, "SELECT count(*) FROM link")
-	if k < 128 || k > 256 {
-		t.Errorf("%.0f links, want 128 to 256", k)
+	if k < 1024 || k > 2048 {
+		t.Errorf("%.0f links, want 1024 to 2048", k)
 	}
 	checkTable(t, path, "SELECT count(*), (SELECT unchained FROM site) FROM link WHERE base = -1", []string{"0", "0"})
 }
@@ -273,7 +274,7 @@ func TestLongPayloadsAreForgottenEarlier(t *testing.T) {
 		}
 		base = batch.Name(p)
 	}
-	checkTable(t, path, "SELECT count(*), min(id), sum(length(payload)) FROM link", []string{"4", "9", fmt.Sprint(4 * long)})
+	checkTable(t, path, "SELECT count(*), min(id), sum(length(payload)) FROM link", []string{"3", "10", fmt.Sprint(3 * long)})
 }
 
 func TestASnapshotIsTakenOfLongPayloadsToo(t *testing.T) {
