@@ -36,16 +36,16 @@ func (d *decision) only(kind uint32) {
 // decide codes decision id of a class. If it is deep, one of many that are seen
 // seldom, then two of the contexts serve.
 func (t *Table) decide(c *Coder, id uint32, class int, deep bool, y bool) bool {
-	var slots [contexts]*slot
-	var logits [contexts]int32
 	m := t.model
-	own, all := &m.weights[class], &t.weights[class]
+	n := contexts
+	if deep {
+		n = 1
+	}
+	// All sets are looked up before any is searched, so that they come from memory together.
+	var sets [contexts]*[4]slot
+	var checks [contexts]uint8
 	id *= 0x2545F491
-	dot := int64(0)
-	for i := range contexts {
-		if deep && i > 0 {
-			continue
-		}
+	for i := range n {
 		h := t.context[i] ^ id
 		if i < ownTo {
 			h += m.salt
@@ -53,7 +53,16 @@ func (t *Table) decide(c *Coder, id uint32, class int, deep bool, y bool) bool {
 		h *= 0x9E3779B1
 		h ^= h >> 14
 		h *= 0x85EBCA6B
-		s := t.slot(h)
+		at := int(h>>8) & (len(t.slots) - 4)
+		sets[i] = (*[4]slot)(t.slots[at : at+4])
+		checks[i] = uint8(h)
+	}
+	var slots [contexts]*slot
+	var logits [contexts]int32
+	own, all := &m.weights[class], &t.weights[class]
+	dot := int64(0)
+	for i := range n {
+		s := t.slot(sets[i], checks[i])
 		slots[i] = s
 		logits[i] = int32(stretched[s.p>>4]) * slotTrust[s.n] >> 8
 		dot += int64(logits[i]) * int64(own[i]+all[i])
@@ -65,15 +74,12 @@ func (t *Table) decide(c *Coder, id uint32, class int, deep bool, y bool) bool {
 	if y {
 		target = 1<<16 - 1
 	}
-	shift := m.learning()
-	for i := range contexts {
-		s := slots[i]
-		if s == nil {
-			continue
-		}
+	shift := m.learning() & 31
+	for i := range n {
 		step := (logits[i]*(target-p) + 1<<(shift-1)) >> shift
 		own[i] += step
 		all[i] += step
+		s := slots[i]
 		s.p += uint16((target - int32(s.p)) * slotRate[s.n] >> 16)
 		if s.n < slotSlow {
 			s.n++

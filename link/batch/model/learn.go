@@ -21,8 +21,7 @@ func learn(t Column, now form, raws []uint64) form {
 	if t.Kind == Float {
 		if e := s.decimals(); e >= 0 {
 			s.steps(form{kind: formDecimal, exponent: int16(e)})
-		}
-		if e, ok := s.binaries(); ok {
+		} else if e, ok := s.binaries(); ok {
 			s.steps(form{kind: formBinary, exponent: int16(e)})
 		}
 	}
@@ -334,8 +333,11 @@ func (f *form) fit(ms []int64) bool {
 
 // leaking returns f with the leak that ms have and a step to go with it; false for none.
 func (f form) leaking(ms []int64) (form, bool) {
+	if f.kind != formBinary || f.step < 1<<22 {
+		return f, false
+	}
 	for _, m := range ms {
-		if f.step < 1<<22 || abs(m) >= 1<<30 {
+		if abs(m) >= 1<<30 {
 			return f, false
 		}
 	}

@@ -21,31 +21,37 @@ var slotRate, slotTrust = func() (rate [slotSlow + 1]int32, trust [slotSlow + 1]
 	return rate, trust
 }()
 
-// slot returns the slot of a hash, which may be an empty one: that of the least
-// seen of the set.
-func (t *Table) slot(h uint32) *slot {
-	at := int(h>>8) & (len(t.slots) - 4)
-	set := t.slots[at : at+4 : at+4]
-	least := 0
-	for i := range set {
-		if set[i].check == uint8(h) && set[i].n > 0 {
-			return &set[i]
-		}
-		if set[i].n < set[least].n {
-			least = i
-		}
+// slot returns the slot of a set with the given check, which may be an empty
+// one: that of the least seen.
+func (t *Table) slot(set *[4]slot, check uint8) *slot {
+	switch {
+	case set[0].check == check && set[0].n > 0:
+		return &set[0]
+	case set[1].check == check && set[1].n > 0:
+		return &set[1]
+	case set[2].check == check && set[2].n > 0:
+		return &set[2]
+	case set[3].check == check && set[3].n > 0:
+		return &set[3]
 	}
-	if set[least].n > 0 {
+	return t.claim(set, check)
+}
+
+// claim gives up the slot of the set that was least seen.
+func (t *Table) claim(set *[4]slot, check uint8) *slot {
+	n0, n1, n2, n3 := uint32(set[0].n), uint32(set[1].n), uint32(set[2].n), uint32(set[3].n)
+	least := min(n0<<2, n1<<2|1, n2<<2|2, n3<<2|3)
+	if least>>2 > 0 {
 		t.evicted++
-		for i := range set {
-			// So that what was once seen often doesn't stay for ever.
-			if set[i].n > 3 {
-				set[i].n -= set[i].n >> 2
-			}
-		}
+		// So that what was once seen often doesn't stay for ever.
+		set[0].n = uint8(n0 - n0>>2)
+		set[1].n = uint8(n1 - n1>>2)
+		set[2].n = uint8(n2 - n2>>2)
+		set[3].n = uint8(n3 - n3>>2)
 	}
-	set[least] = slot{p: 1 << 15, check: uint8(h)}
-	return &set[least]
+	s := &set[least&3]
+	*s = slot{p: 1 << 15, check: check}
+	return s
 }
 
 // firstSlots returns how many slots there are once there is a model.
