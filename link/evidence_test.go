@@ -245,3 +245,12 @@ func TestSilenceForgetsWhatAHubSaidThatIsGone(t *testing.T) {
 		t.Errorf("sent %d, ahead %v; want all above acked to go again", s.flight.sent, s.flight.ahead)
 	}
 }
+
+// The hub lacks the chain of batches of an older epoch; nothing of the newest was sent.
+func TestFreshStartWithoutAnEpochIsForAll(t *testing.T) {
+	s := newSite(t, 20, 90)
+	if !s.hear(0, batch.LaneAck{Fresh: true}, entry(first, 20, true)) {
+		t.Error("the site goes on with a chain that the hub can't read")
+	}
+	s.want(20, rng(21, 90))
+}

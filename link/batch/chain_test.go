@@ -196,6 +196,59 @@ func TestRewoundEncoderLeansOnWhatIsAcked(t *testing.T) {
 	}
 }
 
+// A batch is lost, its records go once more by level A and are acked: that says
+// nothing of the chain.
+func TestRecordsThatGoAgainSayNothingOfTheChain(t *testing.T) {
+	s := newSite(337)
+	s.group(3)
+	e, d := chained(s.lookup), batch.NewDecoder(s.lookup)
+	b, _ := along(t, e, d, nil, history, s.records(10))
+	e.Acked(b.Last)
+	lost := s.records(10)
+	encode(t, e, history, lost)
+	e.Carry(false)
+	encode(t, e, history, lost)
+	e.Acked(lost[9].Last)
+	e.Carry(true)
+	along(t, e, d, b.Chain, history, s.records(10))
+}
+
+// A lane of more schemas than a chain takes.
+func TestLaneOfManySchemasGoesOnByBothLevels(t *testing.T) {
+	s := newSite(338)
+	for range 100 {
+		s.group(2)
+	}
+	e, d := chained(s.lookup), batch.NewDecoder(s.lookup)
+	var chain *batch.Chain
+	fresh, bytes := 0, 0
+	recs := s.records(3000)
+	for at := 0; at < len(recs); {
+		h := history
+		p, last, err := e.Encode(nil, h, reused(recs[at:min(at+200, len(recs))]), 65536)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := d.DecodeOn(chain, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, b.Records, recs[at:at+len(b.Records)])
+		if _, _, leans := batch.Base(p); b.Chain != nil && !leans {
+			fresh++
+		}
+		if b.Chain != nil {
+			chain = b.Chain
+		}
+		at += len(b.Records)
+		bytes += len(p)
+		e.Acked(last)
+	}
+	if fresh != 1 {
+		t.Errorf("%d chains begun in %d bytes, want one", fresh, bytes)
+	}
+}
+
 func TestDivergedChainNeverYieldsARecord(t *testing.T) {
 	s := newSite(334)
 	w := s.groupOf(point.Float32, point.Float64, point.Int16, point.Uint64)
