@@ -13,6 +13,7 @@ type chains struct {
 	slots uint8 // of a chain that begins
 	cpu   allowance
 	age   int // batches since the tip began
+	young int // those of them since later was begun
 
 	tip   *Chain // after the last batch made
 	later *Chain // after one made before it or the same: the base to be, once that is acked
@@ -22,6 +23,10 @@ type chains struct {
 // oldChain is how many batches make a chain old: one that is full then begins
 // anew, for schemas of long ago have piled up in it.
 const oldChain = 1000
+
+// basesApart is how many batches lie between two bases: to copy a chain takes
+// longer than to code a scan.
+const basesApart = 8
 
 // begin returns the chain for the next batch, which may change it.
 func (c *chains) begin() *Chain {
@@ -50,15 +55,16 @@ func (c *chains) made(tip *Chain) {
 	}
 	c.tip = tip
 	c.age++
-	if c.later == nil {
-		c.later = tip.Clone()
+	c.young++
+	if c.later == nil && (c.base == nil || c.young >= basesApart) {
+		c.later, c.young = tip.Clone(), 0
 	}
 }
 
 // again tells that the records from first on go once more: whatever carried them
 // before may not have arrived.
 func (c *chains) again(first bufferstore.Seq) {
-	if c.later != nil && first <= c.later.last {
+	if c.tip != nil && first <= c.tip.last {
 		c.rewind()
 	}
 }
