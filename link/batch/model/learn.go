@@ -127,16 +127,16 @@ func (h *histogram) cost() int {
 	for _, n := range h.count {
 		if n > 0 {
 			total += n
-			sum += cellCost - n*log2(n)
+			sum += cellCost - n*log2(uint64(n))
 		}
 	}
-	return sum + total*log2(max(total, 1))
+	return sum + total*log2(max(uint64(total), 1))
 }
 
 // log2 is in 1/16, and linear between powers of two.
-func log2(v int) int {
-	n := bits.Len64(uint64(v))
-	return (n-1)*16 + int(uint64(v)<<(64-n)<<1>>60)
+func log2(v uint64) int {
+	n := bits.Len64(v)
+	return (n-1)*16 + int(v<<(64-n)<<1>>60)
 }
 
 // decimals returns the least decimals that all but a sixteenth of the values need; -1 for none.
@@ -229,7 +229,7 @@ func findStep(ms []int64) int64 {
 		cost := 0
 		for _, d := range few {
 			k := divide(d<<16, step)
-			cost += log2(int(4*k+1)) + log2(int(4*abs(d-(k*step+1<<15)>>16)+1))
+			cost += log2(uint64(4*k+1)) + log2(uint64(4*abs(d-(k*step+1<<15)>>16)+1))
 		}
 		if best == 0 || cost < least {
 			best, least = step, cost
