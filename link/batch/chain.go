@@ -54,7 +54,7 @@ const (
 )
 
 // DefaultSlots is the usual size of a chain: log2 of the counter slots of a column.
-const DefaultSlots = 12
+const DefaultSlots = 11
 
 var (
 	oneNumber  = []model.Column{{Kind: model.Unsigned, Width: 64}}
