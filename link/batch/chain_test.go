@@ -259,7 +259,7 @@ func TestDivergedChainNeverYieldsARecord(t *testing.T) {
 	recs := s.records(40)
 	p := encode(t, e, history, recs)
 	yielded := 0
-	for i := 0; i < len(good); i += 1 + len(good)/1000 {
+	for i := 0; i < len(good); i += 1 + len(good)/300 {
 		q := bytes.Clone(good)
 		q[i] ^= 1 << (i % 8)
 		chain, err := batch.ParseChain(q)
@@ -279,7 +279,7 @@ func TestDivergedChainNeverYieldsARecord(t *testing.T) {
 	if yielded == 0 {
 		t.Error("no damage was harmless: the test tests nothing")
 	}
-	for bit := range 8 * len(p) {
+	for bit := 0; bit < 8*len(p); bit += 1 + bit/128 {
 		q := bytes.Clone(p)
 		q[bit/8] ^= 1 << (bit % 8)
 		chain, err := batch.ParseChain(good)
