@@ -27,10 +27,13 @@ var kinds = []Column{
 	{Float, 64},
 }
 
-// series returns n values of a column as a source of one of several sorts gives them.
-func series(r *rand.Rand, c Column, n int) []uint64 {
+// sorts is how many sorts of sources there are.
+const sorts = 11
+
+// series returns n values of a column as a source of some sort gives them.
+func series(r *rand.Rand, c Column, sort, n int) []uint64 {
 	values := make([]uint64, n)
-	sort, phase, walk := r.IntN(9), r.IntN(100), 0
+	phase, walk, bias := r.IntN(100), 0, float32(0)
 	// In integers until the last, so that all architectures get the same.
 	noise := func() int { return r.IntN(2001) + r.IntN(2001) - 2000 }
 	wave := func(i int) int { return max((i+phase)%200-100, 100-(i+phase)%200) }
@@ -62,6 +65,15 @@ func series(r *rand.Rand, c Column, n int) []uint64 {
 			}
 		case 8: // always the same
 			x = 42
+		case 9: // steps of 1/256, rounded to decimals
+			x = float64((wave(i)*4+noise()/200)*1000/256) / 1000
+		case 10: // counts less a bias that follows them
+			y := float32(float32(wave(i)/4+noise()/100)*0.0003054) - bias
+			if i%7 != 0 {
+				y -= float32(y * 0.01)
+				bias += float32(y * 0.01010101)
+			}
+			x = float64(y)
 		}
 		switch {
 		case c.Kind == Float:
@@ -82,7 +94,7 @@ func sample(seed uint64, columns []Column, n int) (rows [][]uint64, skips [][]bo
 		rows[i], skips[i] = make([]uint64, len(columns)), make([]bool, len(columns))
 	}
 	for j, c := range columns {
-		for i, v := range series(r, c, n) {
+		for i, v := range series(r, c, (int(seed)+j)%sorts, n) {
 			if skips[i][j] = often > 0 && r.IntN(often) == 0; !skips[i][j] {
 				rows[i][j] = v
 			}
@@ -271,8 +283,9 @@ func TestCutStreamsAreBad(t *testing.T) {
 // The golden stream holds the format still, here and on every architecture.
 func TestGoldenStream(t *testing.T) {
 	const path = "testdata/rows.hex"
-	rows, skips := sample(6, kinds, 700)
-	w := NewTable(kinds, Options{})
+	columns := slices.Concat(kinds, slices.Repeat([]Column{{Float, 32}}, sorts))
+	rows, skips := sample(6, columns, 530)
+	w := NewTable(columns, Options{})
 	got := hex.AppendEncode(nil, encode(w, rows, skips))
 	if *update {
 		if err := os.WriteFile(path, append(got, '\n'), 0o600); err != nil {
@@ -290,7 +303,27 @@ func TestGoldenStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, NewTable(kinds, Options{}), stream, rows, skips)
+	check(t, NewTable(columns, Options{}), stream, rows, skips)
+	seen := map[form]bool{}
+	for _, k := range w.columns {
+		if k.model != nil {
+			f := k.model.form
+			seen[form{kind: f.kind, step: min(f.step, 1), drifts: f.drifts, leak: min(f.leak, 1)}] = true
+		}
+	}
+	for _, f := range []form{
+		{},
+		{step: 1, drifts: true},
+		{kind: formDecimal},
+		{kind: formDecimal, step: 1},
+		{kind: formBinary},
+
+		{kind: formBinary, step: 1, drifts: true, leak: 1},
+	} {
+		if !seen[f] {
+			t.Errorf("nothing of the golden stream has the form %+v", f)
+		}
+	}
 }
 
 func FuzzTable(f *testing.F) {
