@@ -111,14 +111,14 @@ func (w *chainWriter) size() int { return len(w.front) + w.coder.Len() + chainEn
 func (w *chainWriter) add(rec *bufferstore.Record, limit int) bool {
 	before := *w
 	schema := w.sight(rec)
-	known := schema == nil || w.find(w.scan.Schema) >= 0
+	fresh := schema != nil && w.find(w.scan.Schema) < 0
 	switch {
 	case schema == nil && w.opaque+len(rec.Data) > maxOpaque:
 		return false
-	case !known && !w.takes(schema):
+	case fresh && !w.takes(schema):
 		w.e.chains.full()
 		return false
-	case !known || w.size()+w.most(rec) > limit:
+	case w.size()+w.most(rec, fresh) > limit || fresh && !w.carries(schema, limit):
 		if w.copies++; w.copies > maxCopies {
 			return false
 		}
@@ -128,10 +128,10 @@ func (w *chainWriter) add(rec *bufferstore.Record, limit int) bool {
 		w.mark(w.head.Acked, w.head.first)
 	}
 	w.code(rec, schema)
-	if w.size() > limit || !known && len(w.head.forms()) > maxSchemas {
-		w.spoiled = w.Chain == before.Chain
-		before.spoiled = w.spoiled
+	if w.size() > limit || fresh && len(w.head.forms()) > maxSchemas {
+		spoiled := w.Chain == before.Chain
 		*w = before
+		w.spoiled = spoiled
 		return false
 	}
 	if schema == nil {
@@ -143,11 +143,17 @@ func (w *chainWriter) add(rec *bufferstore.Record, limit int) bool {
 }
 
 // most returns how many bytes a record takes, most likely at most.
-func (w *chainWriter) most(rec *bufferstore.Record) int {
-	if w.taken == 0 {
+func (w *chainWriter) most(rec *bufferstore.Record, fresh bool) int {
+	if w.taken == 0 || fresh {
 		return 8 * (len(rec.Data) + 16)
 	}
 	return 4*w.coder.Len()*len(rec.Data)/w.taken + 64
+}
+
+// carries reports whether the batch can surely carry one more schema.
+func (w *chainWriter) carries(s *point.Schema, limit int) bool {
+	forms := len(w.head.forms()) + len(s.Append(nil))
+	return w.size()+forms < limit/2 && forms <= maxSchemas
 }
 
 // sight returns the schema of a scan that goes as a row, and puts it into
