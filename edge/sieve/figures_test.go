@@ -132,6 +132,7 @@ func payload(t *testing.T, s *point.Schema, scans []point.Scan) (n int) {
 		t.Fatal(err)
 	}
 	enc.Acked(last)
+	enc.Carry(true) // each batch leans on the one before
 	for at := 0; at < len(scans); {
 		end := at
 		for end < len(scans) && scans[end].Stamp.Boottime/time.Hour == scans[at].Stamp.Boottime/time.Hour {
