@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // slot is the probability of one decision in one context.
 type slot struct {
 	p     uint16 // that it is 1
@@ -60,7 +62,7 @@ func (t *Table) firstSlots() int { return 1 << min(t.slotBits, 12) }
 // grow doubles the slots if so many were evicted that there are too few of them.
 func (t *Table) grow() {
 	if t.evicted > len(t.slots) && len(t.slots)*2 <= t.modelled<<t.slotBits {
-		t.slots = append(t.slots, t.slots...)
+		t.slots = slices.Concat(t.slots, t.slots) // append would leave room for more
 		t.evicted = 0
 	}
 }
