@@ -66,10 +66,10 @@ func TestChainOutlivesConnectionsThatBreak(t *testing.T) {
 		n := 0
 		r.far.eat = func(int) (lost, cut bool) { n++; return n%14 == 3, n%7 == 3 }
 		r.start()
-		r.scan(point.History, 3000, 100, time.Second)
+		r.scan(point.History, 1500, 100, time.Second)
 		time.Sleep(10 * time.Minute)
 		r.wantDelivered(0)
-		if r.far.missed > 0 || r.far.leaning() < 20 {
+		if r.far.missed > 0 || r.far.leaning() < 10 {
 			t.Errorf("%d batches on chains that the hub has not; %d lean at all", r.far.missed, r.far.leaning())
 		}
 	}, point.History)
