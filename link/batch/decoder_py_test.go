@@ -145,17 +145,31 @@ func epochOf(t *testing.T, s string) (e bufferstore.Epoch) {
 	return e
 }
 
-// read reads payloads as python does: it knows the schemas that came before.
+// read reads payloads as python does: it knows the schemas and chains that came
+// before.
 func read(payloads [][]byte) []*batch.Batch {
+	type base struct {
+		lane point.Lane
+		tag  uint16
+	}
 	known := map[point.SchemaID]*point.Schema{}
+	chains := map[base]*batch.Chain{}
 	d := batch.NewDecoder(func(id point.SchemaID) (*point.Schema, bool) { s, ok := known[id]; return s, ok })
 	chunks := batch.NewChunkCodec(none)
 	read := make([]*batch.Batch, len(payloads))
 	for i, p := range payloads {
-		b, err := d.Decode(p)
+		lane, tag, _ := batch.Base(p)
+		chain := chains[base{lane, tag}]
+		if chain != nil {
+			chain = chain.Clone()
+		}
+		b, err := d.DecodeOn(chain, p)
 		if err == nil {
 			for _, s := range b.Schemas {
 				known[s.ID()] = s
+			}
+			if b.Chain != nil {
+				chains[base{b.Lane, uint16(b.Chain.Name())}] = b.Chain
 			}
 			read[i] = b
 			continue
@@ -201,6 +215,7 @@ func TestDecoderInPythonReadsTheSame(t *testing.T) {
 	v.columns()
 	v.blocks()
 	v.random()
+	v.chains()
 	got, says := python(t, "covered.py", v.payloads)
 	agree(t, v.payloads, got)
 	for said := range strings.Lines(says) {
@@ -264,6 +279,12 @@ func (v *vectors) refused() {
 	}
 	newer := opaque(stored(nil), nil)
 	newer[1] = 1
+	c := chained(s.lookup)
+	first := encode(v.t, c, history, recs)
+	recs[0].First, recs[0].Last = 3, 3
+	v.add(encode(v.t, c, history, recs)) // a chain that is not known
+	first[len(first)-1] ^= 1
+	v.add(first) // a checksum that is another
 	v.add(nil, newer, append([]byte{0x18, 0}, bytes.Repeat([]byte{0xff}, 20)...))
 	types := []byte{1, byte(point.Bool)} // of no group
 	v.add(chunk(32, slices.Concat(stored(types), []byte{0}, stored([]byte{1, 1}), stored([]byte{2}), stored([]byte("xx"))), types, []byte("xx")))
@@ -505,6 +526,139 @@ func (v *vectors) rare() {
 	v.send(s, recs)
 }
 
+// chains adds batches of level B.
+func (v *vectors) chains() {
+	v.chain()
+	v.forked()
+	v.moving()
+	v.converted()
+	v.opaque()
+}
+
+// chain adds a chain of all that the generators make, which a schema joins that
+// is known before, one that isn't, and one whose columns have fewer slots; and on
+// which an epoch ends, and numbers are left out.
+func (v *vectors) chain() {
+	s := newSite(330)
+	w := s.group(4)
+	h := history
+	h.Opening = &batch.Opening{Parent: bufferstore.Epoch{7}, First: 1}
+	e := chained(s.lookup)
+	e.Carry(false)
+	v.add(encode(v.t, e, h, []bufferstore.Record{{Epoch: epoch, First: 1, Last: 1, Data: s.scan(w)}}))
+	e.Acked(1)
+	s.next++
+	e.Carry(true)
+	e.SetSlots(16)
+	for n := range bufferstore.Seq(6) {
+		if n == 2 {
+			s.group(12)
+		}
+		if n == 4 {
+			h.Epoch[7]++
+			h.Opening = &batch.Opening{Parent: epoch, First: s.next}
+		}
+		s.next += n / 5 * 1000
+		recs := s.records(25)
+		for i := range recs {
+			recs[i].Epoch = h.Epoch
+		}
+		h.Acked = recs[0].First - 1 - n
+		v.add(encode(v.t, e, h, recs))
+	}
+}
+
+// forked adds two batches that lean on the same one.
+func (v *vectors) forked() {
+	s := newSite(331)
+	s.group(3)
+	e := chained(s.lookup)
+	v.add(encode(v.t, e, history, s.records(10)))
+	e.Acked(s.next - 1)
+	recs := s.records(10)
+	v.add(encode(v.t, e, history, recs))
+	e.Rewind()
+	v.add(encode(v.t, e, history, recs[:4]))
+}
+
+// moving adds columns of every type that move in every way.
+func (v *vectors) moving() {
+	for kind := range kinds {
+		s := newSite(332)
+		w := s.groupOf(point.Bool, point.Int16, point.Uint16, point.Int32, point.Uint32, point.Int64, point.Uint64, point.Float32, point.Float64)
+		for i := range w.kinds {
+			w.kinds[i] = kind
+		}
+		e := chained(s.lookup)
+		for range 2 {
+			v.add(encode(v.t, e, history, s.records(20)))
+		}
+	}
+}
+
+// converted adds what converters make of counts: scaled, less a bias that
+// follows them, scaled and rounded to decimals.
+func (v *vectors) converted() {
+	s := newSite(333)
+	w := s.groupOf(point.Float32, point.Float32, point.Float64, point.Float64, point.Int64)
+	e := chained(s.lookup)
+	bias := float32(0)
+	jump := 0
+	var recs []bufferstore.Record
+	for n := range 300 {
+		wave := max((n+13)%200-100, 100-(n+13)%200)
+		if n%40 == 0 {
+			jump = s.rng.IntN(1 << 20)
+		}
+		counts := 4*wave + s.rng.IntN(41) - 20
+		level := float32(float32(wave/4+s.rng.IntN(41)-20)*0.0003054) - bias
+		if n%7 != 0 {
+			level -= float32(level * 0.01)
+			bias += float32(level * 0.01010101)
+		}
+		s.stamp.Boottime += time.Second
+		s.stamp.Wall += 1000
+		w.scan.Stamp = s.stamp
+		w.scan.Values = []uint64{
+			uint64(math.Float32bits(level)),
+			uint64(math.Float32bits(float32(counts) * 0.0244)),
+			math.Float64bits(float64(counts*1000/256) / 1000),
+			math.Float64bits(float64(counts+jump) * 0.0244),
+			uint64(counts*1000/256) << (n / 250 * 40),
+		}
+		recs = append(recs, bufferstore.Record{Epoch: epoch, First: s.next, Last: s.next, Data: w.scan.Append(nil, w.schema)})
+		s.next++
+	}
+	v.add(encode(v.t, e, history, recs))
+}
+
+// opaque adds records of texts and stamps.
+func (v *vectors) opaque() {
+	e := chained(none)
+	stamp := point.Stamp{Boot: 1, Boottime: time.Hour, Wall: 1763820000000}
+	datas := [][]byte{{}, {6}, {6, 0, 0, 0}}
+	for n := range 14 {
+		stamp.Boottime += time.Second
+		stamp.Wall += 1000
+		text := fmt.Sprintf(`{"ts":%d,"pump":"on"}`, stamp.Wall)
+		switch n % 5 {
+		case 2:
+			text = fmt.Sprint("at ", stamp.Wall+10)
+		case 3:
+			text = time.UnixMilli(stamp.Wall).UTC().Format("2006-01-02T15:04:05.000") + " Pump on"
+		}
+		note := point.Note{Stamp: stamp, Topic: "note", Text: text}
+		datas = append(datas, note.Append(nil))
+	}
+	var recs []bufferstore.Record
+	for i, data := range datas {
+		n := bufferstore.Seq(i + 1)
+		recs = append(recs, bufferstore.Record{Epoch: epoch, First: n, Last: n, Data: data})
+	}
+	h := batch.Header{Lane: point.Message, Epoch: epoch}
+	v.add(encode(v.t, e, h, recs[:9]), encode(v.t, e, h, recs[9:]))
+}
+
 // One byte of a payload that is another must not make other records.
 func TestDecoderInPythonRefusesDamage(t *testing.T) {
 	s := newSite(325)
@@ -531,4 +685,24 @@ func TestDecoderInPythonRefusesDamage(t *testing.T) {
 	}
 	got, _ := python(t, "decoder.py", damaged)
 	agree(t, damaged, got)
+}
+
+func TestDecoderInPythonRefusesDamageAlongAChain(t *testing.T) {
+	s := newSite(334)
+	w := s.groupOf(point.Float32, point.Int16)
+	w.kinds = []int{decimal, noise}
+	e := chained(s.lookup)
+	payloads := [][]byte{encode(t, e, history, s.records(4))}
+	p := encode(t, e, history, s.records(4))
+	for i := range p {
+		d := bytes.Clone(p)
+		d[i] ^= 1 << (i % 8)
+		payloads = append(payloads, d, p[:i])
+	}
+	payloads = append(payloads, p) // what was refused has left the chain as it was
+	got, _ := python(t, "decoder.py", payloads)
+	agree(t, payloads, got)
+	if got[0] == nil || got[len(got)-1] == nil {
+		t.Error("what is whole is refused")
+	}
 }

@@ -1,10 +1,7 @@
 """The body of batches of level A and of chunks: doc.go, "Body" and "Scans"."""
 
-import math
-import struct
-
 from point import FLOAT32, FLOAT64, NO_VALUE, SIZES, UINT64, scan_head
-from source import MASK, Source, need, signed, unzigzag
+from source import MASK, Source, float_bits, need, signed, unzigzag
 
 MAX_RECORDS = 65536  # and gaps
 MAX_BYTES = 16 << 20  # of records
@@ -210,9 +207,4 @@ def raw_bits(x, t, form, exponent):
         v /= 10.0**exponent
     else:
         v *= 2.0 ** -signed(exponent, 8)
-    if t == FLOAT64:
-        return int.from_bytes(struct.pack(">d", v), "big")
-    try:
-        return int.from_bytes(struct.pack(">f", v), "big")
-    except OverflowError:  # Python refuses what rounds to infinity
-        return int.from_bytes(struct.pack(">f", math.copysign(math.inf, v)), "big")
+    return float_bits(v, SIZES[t])

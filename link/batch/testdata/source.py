@@ -3,6 +3,9 @@
 Corrupt is raised for what no writer made, Newer for what came after this program.
 """
 
+import math
+import struct
+
 import rfc8878
 
 MASK = (1 << 64) - 1
@@ -94,6 +97,16 @@ def signed(x, width):
     """The low bits of x as a number in two's complement."""
     x &= (1 << width) - 1
     return x - (1 << width) if x >> (width - 1) else x
+
+
+def float_bits(v, size):
+    """The bits of the float of 4 or 8 bytes next to v."""
+    if size == 8:
+        return int.from_bytes(struct.pack(">d", v), "big")
+    try:
+        return int.from_bytes(struct.pack(">f", v), "big")
+    except OverflowError:  # Python refuses what rounds to infinity
+        return int.from_bytes(struct.pack(">f", math.copysign(math.inf, v)), "big")
 
 
 def crc_table():
