@@ -7,8 +7,9 @@
 // carried. One of level B leans on a [Chain]: what both ends have learnt from the
 // batches before. What comes out is byte for byte what went in. This page is the
 // specification of the format. Golden files in testdata hold it still, and
-// decoder.py beside them, which reads batches and chunks, was written from it;
-// golden/explained.hex tells what each byte of a batch is.
+// decoder.py beside them, which reads batches and chunks, was written from it
+// and from the page of package model; golden/explained.hex tells what each byte
+// of a batch is, explained-chain.hex how a chain begins.
 //
 // # Numbers
 //

@@ -1,7 +1,10 @@
 package batch_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"skyhaul/bufferstore"
@@ -59,5 +62,15 @@ func TestGoldenChain(t *testing.T) {
 		golden(t, name+".txt", []byte(content(b)))
 		same(t, b.Records, records[i])
 		chain = b.Chain
+	}
+}
+
+func TestExplainedBytesBeginAChain(t *testing.T) {
+	p, err := os.ReadFile(filepath.Join("testdata", "golden", "chain-1.batch"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(explained(t, "explained-chain.hex"), p) {
+		t.Error("explained-chain.hex is another batch than chain-1.batch")
 	}
 }
