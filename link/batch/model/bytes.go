@@ -38,8 +38,8 @@ import (
 // # Chances
 //
 //	blend(a, b)  h = a*0x9e3779b1 ^ b*0x85ebca77; h ^= h>>15; h *= 0x2c1b3c6d; the result is h ^ h>>13
-//	chanceOf(x)  for logits x from -2047 to 2047, in 1/256: init makes the table, with x + 2048
-//	logitOf(q)   for q in 2^-12: the smallest logit for which chanceOf is 16q + 8 or more; 2047 if there is none
+//	chanceOf(x)  for logits x from -2047 to 2047, in 1/256: squashed[x+2048] of the package's page
+//	logitOf(q)   for q in 2^-12: stretched[q] of the same
 //
 // A chance is p<<10 | n. It learns from p += (2^22-1-p)/(n+2) if what it is
 // for came true, else p -= p/(n+2), and n goes up by 1 to 127 at most. As an
@@ -117,7 +117,8 @@ import (
 //
 // # Behind a byte
 //
-//  1. The four runs, in order. One that wanted the byte has one more hit, up to 15; one that wanted another has
+//  1. The four runs, in order, each as it was found before the byte, though one before it may since have taken
+//     its place. One that wanted the byte has one more hit, up to 15; one that wanted another has
 //     one hit and one more miss, up to 3; one that wanted none has one hit. All want the byte then.
 //  2. The clock, if it has text left: one more hit, up to 15, or if it wanted another byte misses = 1; its
 //     text goes on.
@@ -168,27 +169,11 @@ const (
 )
 
 var (
-	chanceOf     [4096]uint16 // of a logit + 2048, in 2^-16
-	logitOf      [4096]int16
 	historyAfter [256][2]uint8 // a 0, a 1
 	firstChance  [256]uint32   // after a history
 )
 
 func init() {
-	const step = 4278222847 // e^(-1/256) in 2^-32
-	e := uint64(1 << 30)    // e^(-i/256) in 2^-30
-	for i := range 2048 {
-		p := 1 << 46 / (1<<30 + e)
-		chanceOf[2048+i], chanceOf[2048-i] = uint16(p), uint16(1<<16-p)
-		e = e * step >> 32
-	}
-	x := 1
-	for p := range logitOf {
-		for x < 4095 && int(chanceOf[x]) < 16*p+8 {
-			x++
-		}
-		logitOf[p] = int16(x - 2048)
-	}
 	firstChance[1] = 1 << 21 << 10 // only as what the others begin from
 	for i := range firstChance {
 		h := uint8(i)
@@ -680,12 +665,12 @@ func (r *record) bit(node uint32, k int, y bool) bool {
 		h += node * 0x9e3779b1
 		slots[j] = r.slot(h ^ h>>16)
 		if h := r.slots[slots[j]] % 256; h != 0 {
-			x[j] = int64(logitOf[r.chances[j*256+int(h)]>>20])
+			x[j] = int64(stretched[r.chances[j*256+int(h)]>>20])
 		}
 	}
 	for j := range r.experts {
 		if e := &r.experts[j]; e.right(node, k) {
-			x[slotContexts+j] = int64(logitOf[r.chances[e.chance]>>20])
+			x[slotContexts+j] = int64(stretched[r.chances[e.chance]>>20])
 			if e.want>>k&1 == 0 {
 				x[slotContexts+j] *= -1
 			}
@@ -698,7 +683,7 @@ func (r *record) bit(node uint32, k int, y bool) bool {
 	for j := range x {
 		dot += x[j] * (int64(a[j]) + int64(b[j]) + int64(f[j]) + int64(g[j]))
 	}
-	p := chanceOf[min(max(dot>>16, -2047), 2047)+2048]
+	p := squashed[min(max(dot>>16, -2047), 2047)+2048]
 	y = r.c.code1(uint32(p), y)
 
 	e := -int64(p)

@@ -26,7 +26,7 @@ type decision struct {
 	model   *columnModel
 }
 
-// contextually sets all contexts but the first to nothing but kind.
+// only has the contexts tell nothing but kind.
 func (d *decision) only(kind uint32) {
 	for i := range d.context {
 		d.context[i] = hash(kind, uint32(i))
@@ -34,7 +34,7 @@ func (d *decision) only(kind uint32) {
 }
 
 // decide codes decision id of a class. If it is deep, one of many that are seen
-// seldom, then two of the contexts serve.
+// seldom, the first context alone serves.
 func (t *Table) decide(c *Coder, id uint32, class int, deep bool, y bool) bool {
 	m := t.model
 	n := contexts

@@ -76,11 +76,9 @@ class Number:
         return (2 | second) << (size - 2) | coder.bits(size - 2)
 
 
-def logits(step):
-    """The probabilities in 2^-16 of logits, in 1/256 and by the logit + 2048; and the logits of those in 2^-12.
-
-    step is e^(-1/256) in 2^-32.
-    """
+def logits():
+    """The probabilities in 2^-16 of logits, in 1/256 and by the logit + 2048; and the logits of those in 2^-12."""
+    step = 4278222805  # e^(-1/256) in 2^-32
     chances = [0] * 4096
     e = 1 << 30  # e^(-i/256) in 2^-30
     for i in range(2048):
@@ -94,3 +92,6 @@ def logits(step):
             x += 1
         of.append(x - 2048)
     return chances, of
+
+
+SQUASHED, STRETCHED = logits()

@@ -3,14 +3,13 @@
 import array
 import datetime
 
-from model import M32, Bit, Number, logits
+from model import M32, SQUASHED, STRETCHED, Bit, Number
 from source import MASK, need, signed, unzigzag, uvarint, zigzag
 
 RING, SLOTS, RUNS, HEADS = 1 << 14, 1 << 15, 1 << 11, 1 << 12
 CONTEXTS, RUN_CONTEXTS = 7, 4
 INPUTS, SETS = 15, 269
 EXPERT_CHANCES = CONTEXTS * 256  # where those of experts begin, behind those of histories
-CHANCE_OF, LOGIT_OF = logits(4278222847)
 EPOCH = datetime.datetime(1970, 1, 1)
 YEAR_10000 = 253402300800000  # ms
 
@@ -268,16 +267,16 @@ class Record:
             h ^= h >> 16
             places.append(find(slots, h % SLOTS, h >> 24, 8, history_bits))
             history = slots[places[j]] & 255
-            inputs.append(LOGIT_OF[chances[256 * j + history] >> 20] if history else 0)
+            inputs.append(STRETCHED[chances[256 * j + history] >> 20] if history else 0)
         inside = [want >> (k + 1) == node for want, _ in experts]
         for (want, chance), is_in in zip(experts, inside):
-            logit = LOGIT_OF[chances[chance] >> 20] if is_in else 0
+            logit = STRETCHED[chances[chance] >> 20] if is_in else 0
             inputs.append(logit if want >> k & 1 else -logit)
         inputs.append(256)
 
         sets = self.sets(node, k, inside[RUN_CONTEXTS], inside[RUN_CONTEXTS + 1])
         x = sum(x * (a + b + c + d) for x, a, b, c, d in zip(inputs, *sets))
-        p = CHANCE_OF[min(max(x >> 16, -2047), 2047) + 2048]
+        p = SQUASHED[min(max(x >> 16, -2047), 2047) + 2048]
         y = self.coder.bit(p)
 
         e = ((65535 if y else 0) - p) * (12 + 491520 // (4096 + self.m.put))

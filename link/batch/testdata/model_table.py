@@ -3,13 +3,12 @@
 import array
 import collections
 
-from model import M32, Bit, Number, logits
+from model import M32, SQUASHED, STRETCHED, Bit, Number
 from model_form import INTEGER, Form, Kind, learn, magnitude, size, wrap
 
 CLASSES, CONTEXTS = 24, 6
 OWN_CONTEXTS = 5  # of the column alone
 ASLEEP = 255
-SQUASHED, STRETCHED = logits(4278222805)
 RATE = [(1 << 17) // (2 * n + 3) for n in range(121)]
 TRUST = [512 * min(n, 15) // (2 * min(n, 15) + 1) for n in range(121)]
 
