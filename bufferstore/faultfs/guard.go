@@ -28,11 +28,16 @@ func (g *guard) run(dir string, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(g.stopped)
-	c := exec.Command("sh", "-c", `trap 'exec umount --no-canonicalize --force --lazy "$0"' TERM; read never; kill -TERM $$`, dir)
+	// A shell that waits in a read may miss a signal that comes just before, for
+	// ever; a dying process keeps its end of the pipe open as long as it hangs.
+	c := exec.Command("sh", "-c", `trap 'exec umount --no-canonicalize --force --lazy "$0"' TERM; echo; while :; do sleep 0.1; done`, dir)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	in, err := c.StdinPipe()
+	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
+	}
+	if err == nil { // before it listens, the signal would only end it
+		_, err = out.Read(make([]byte, 1))
 	}
 	started <- err
 	if err != nil {
@@ -41,7 +46,6 @@ func (g *guard) run(dir string, started chan<- error) {
 	<-g.stop
 	_ = c.Process.Kill()
 	_ = c.Wait() // killed
-	_ = in.Close()
 }
 
 // end is for when the mount is gone.
