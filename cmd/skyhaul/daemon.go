@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -84,10 +85,12 @@ func runDaemon(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	defer d.Close()
 
 	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel()
-	go watchdog.Run(ctx)
-	go ignoreHangup(ctx, log)
-	newPages(d.Snapshot, log).serve(ctx, c.Status)
+	beside.Go(func() { watchdog.Run(ctx) })
+	beside.Go(func() { ignoreHangup(ctx, log) })
+	beside.Go(func() { newPages(d.Snapshot, log).serve(ctx, c.Status) })
 	log.Info("running", "site", c.Site.ID, "version", version())
 	socket.Notify(systemd.Ready, systemd.Status("running"))
 	context.AfterFunc(ctx, func() { socket.Notify(systemd.Stopping) })

@@ -37,12 +37,15 @@ func newPages(daemon func() status.Snapshot, log *slog.Logger) *pages {
 	return &pages{daemon: daemon, log: log, missing: map[string]error{}}
 }
 
-// serve serves until ctx ends, without waiting for that.
+// serve serves until ctx ends, and returns when the addresses are given back: a
+// socket that is left over looks like a daemon that was killed.
 func (p *pages) serve(ctx context.Context, c config.Status) {
 	handler := status.Handler(p.snapshot)
+	var serving sync.WaitGroup
+	defer serving.Wait()
 	for network, addr := range map[string]string{"tcp": c.Listen, "unix": c.Socket} {
 		if addr != "" {
-			go p.serveAt(ctx, handler, network, addr)
+			serving.Go(func() { p.serveAt(ctx, handler, network, addr) })
 		}
 	}
 }
