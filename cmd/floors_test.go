@@ -27,12 +27,19 @@ var floors = map[string]int{
 	"link/hub/sqlite": 3, // a hub's sink
 	"link/custody":    3, // tests only: stores, uplinks and hubs through everything that goes wrong
 
-	"link":      2, // the uplink: window open -> drain cursors -> publish -> marks
-	"link/hub":  2, // central side: decode, store through a sink, acknowledge
-	"edge/scan": 2, // scan groups, quality, alarms; one pass -> one record a lane
+	"link":           2, // the uplink: window open -> drain cursors -> publish -> marks
+	"link/hub":       2, // central side: decode, store through a sink, acknowledge
+	"modbus/gateway": 2, // a local client shares a line with the daemon
+	"modbus/listen":  2, // a line that another client owns, overheard
+	"modbus/survey":  2, // what is on a line, and what is wrong with it
+	"edge/archive":   2, // records that flow computers keep, harvested once
+	"edge/textline":  2, // instruments that send plain text
+	"edge/scan":      2, // scan groups, quality, alarms; one pass -> one record a lane
 
 	"modbus/bus":       1, // one line owns one port or endpoint: scheduler, planner, dead units
 	"modbus/sim":       1, // replayed, simulated and faulty units
+	"modbus/tap":       1, // what passes on a connection, with times, as text
+	"edge/profile":     1, // known instruments
 	"edge/clock":       1, // boot ordinal, CLOCK_BOOTTIME, wall time and its quality
 	"edge/sieve":       1, // readings left out of the records, within a stated error
 	"edge/status":      1, // snapshot, local web page, /status.json, /metrics
