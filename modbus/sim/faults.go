@@ -21,10 +21,12 @@ type Faults struct {
 	Flip        float64 // one bit inverted
 	WrongUnit   float64 // another unit id, with a matching checksum
 	Late        float64 // held back: see LateBy
+	Slow        float64 // a turnaround SlowTimes as long: its long tail
 	HangUp      float64 // the port goes away instead of an answer: see Away
 
-	LateBy time.Duration // how long a late answer is held; 0 is until the next request came in
-	Away   time.Duration // until a port that went away is back; 0 is a second
+	LateBy    time.Duration // how long a late answer is held; 0 is until the next request came in
+	SlowTimes float64       // 0 is 10
+	Away      time.Duration // until a port that went away is back; 0 is a second
 }
 
 // Handle answers as the units do, dead, silent or failing as the faults say.
@@ -32,7 +34,7 @@ type Faults struct {
 func (l *Line) Handle(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
 	l.mu.Lock()
 	l.counters.Requests++
-	f := l.faults
+	f := l.of(unit).Faults
 	drop, exception := l.happens(f.Drop), l.happens(f.Exception)
 	l.mu.Unlock()
 	if drop || slices.Contains(f.Dead, unit) {
@@ -46,10 +48,10 @@ func (l *Line) Handle(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
 }
 
 // rolls throws the dice for one fault.
-func (l *Line) rolls(probability func(Faults) float64) bool {
+func (l *Line) rolls(probability float64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.happens(probability(l.faults))
+	return l.happens(probability)
 }
 
 // happens throws the dice for one fault; l.mu is held.
@@ -62,21 +64,21 @@ func (l *Line) happens(probability float64) bool {
 }
 
 // spoiled returns frame as the faults of content leave it.
-func (l *Line) spoiled(frame []byte) []byte {
+func (l *Line) spoiled(frame []byte, f Faults) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	frame = slices.Clone(frame)
-	if l.happens(l.faults.WrongUnit) {
+	if l.happens(f.WrongUnit) {
 		frame[0] ^= byte(1 + l.rng.IntN(255))
 		frame = appendCRC(frame[:len(frame)-2])
 	}
-	if l.happens(l.faults.Flip) {
+	if l.happens(f.Flip) {
 		frame[l.rng.IntN(len(frame))] ^= 1 << l.rng.IntN(8)
 	}
-	if l.happens(l.faults.NoiseBefore) {
+	if l.happens(f.NoiseBefore) {
 		frame = append(noise(l.rng), frame...)
 	}
-	if l.happens(l.faults.NoiseAfter) {
+	if l.happens(f.NoiseAfter) {
 		frame = append(frame, noise(l.rng)...)
 	}
 	return frame

@@ -46,6 +46,7 @@ type Line struct {
 
 	mu       sync.Mutex // guards the rest
 	faults   Faults
+	units    map[modbus.UnitID]Unit // that differ
 	counters Counters
 	rng      *rand.Rand
 }
@@ -55,7 +56,7 @@ func NewLine(o Options) *Line {
 	if o.Speed <= 0 {
 		o.Speed = 1
 	}
-	l := &Line{o: o, rng: rand.New(rand.NewPCG(o.Seed, 0))}
+	l := &Line{o: o, units: make(map[modbus.UnitID]Unit), rng: rand.New(rand.NewPCG(o.Seed, 0))}
 	l.char, l.t35 = l.sped(o.Timing.Wire(1)), l.sped(o.Timing.T35())
 	return l
 }
@@ -69,6 +70,28 @@ func (l *Line) SetFaults(f Faults) {
 	l.faults = f
 }
 
+// Unit is what sets one unit apart from the others on its line.
+type Unit struct {
+	Faults     Faults        // in place of the line's, but for Echo, which is the line's
+	Turnaround time.Duration // in place of the line's
+	Jitter     time.Duration // in place of the line's
+}
+
+// SetUnit says how one unit differs from now on.
+func (l *Line) SetUnit(id modbus.UnitID, u Unit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.units[id] = u
+}
+
+// of returns what holds for a unit; l.mu is held.
+func (l *Line) of(id modbus.UnitID) Unit {
+	if u, differs := l.units[id]; differs {
+		return u
+	}
+	return Unit{l.faults, l.o.Turnaround, l.o.Jitter}
+}
+
 // Counters returns the counts so far.
 func (l *Line) Counters() Counters {
 	l.mu.Lock()
@@ -76,11 +99,18 @@ func (l *Line) Counters() Counters {
 	return l.counters
 }
 
-// current returns the faults that hold now.
-func (l *Line) current() Faults {
+// echoes reports whether the client hears itself.
+func (l *Line) echoes() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.faults
+	return l.faults.Echo
+}
+
+// faultsOf returns the faults that hold now for a unit.
+func (l *Line) faultsOf(id modbus.UnitID) Faults {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of(id).Faults
 }
 
 // carry counts n bytes on the line and returns how long they take.
@@ -103,19 +133,20 @@ func (l *Line) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("simulated line: %w", err)
 		}
-		hungUp, err := l.serve(ctx, port)
-		if !hungUp {
+		away, err := l.serve(ctx, port)
+		if away == 0 {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(l.away()):
+		case <-time.After(away):
 		}
 	}
 	return nil
 }
 
-func (l *Line) serve(ctx context.Context, port modbus.Conn) (hungUp bool, err error) {
+// serve returns for how long the port is away if a fault hung it up, else 0.
+func (l *Line) serve(ctx context.Context, port modbus.Conn) (away time.Duration, err error) {
 	serving, cancel := context.WithCancel(ctx)
 	w := newWire(l, port, serving.Done())
 	var helping sync.WaitGroup
@@ -124,29 +155,29 @@ func (l *Line) serve(ctx context.Context, port modbus.Conn) (hungUp bool, err er
 		<-serving.Done() // a client that takes no bytes must not hold us longer
 		w.Close()
 	})
-	err = modbus.Serve(serving, w, modbus.RTU, modbus.LineTiming{}, l)
+	err = modbus.Serve(serving, w, modbus.RTU, modbus.LineTiming{}, w)
 	cancel()
 	helping.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return false, nil
-	case w.hungUp:
-		return true, nil
+		return 0, nil
+	case w.away > 0:
+		return w.away, nil
 	}
-	return false, err
+	return 0, err
 }
 
-func (l *Line) away() time.Duration {
-	return cmp.Or(l.current().Away, time.Second)
-}
-
-// turnaround returns that of the next answer.
-func (l *Line) turnaround() time.Duration {
+// turnaround returns that of the next answer of a unit.
+func (l *Line) turnaround(id modbus.UnitID) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d := l.o.Turnaround
-	if l.o.Jitter > 0 {
-		d += time.Duration(l.rng.Int64N(int64(l.o.Jitter)))
+	u := l.of(id)
+	d := u.Turnaround
+	if u.Jitter > 0 {
+		d += time.Duration(l.rng.Int64N(int64(u.Jitter)))
+	}
+	if l.happens(u.Faults.Slow) {
+		d = time.Duration(float64(d) * cmp.Or(u.Faults.SlowTimes, 10))
 	}
 	return l.sped(d)
 }

@@ -234,3 +234,47 @@ func TestTalkingIntoAnAnswerSpoilsBoth(t *testing.T) {
 		}
 	})
 }
+
+func TestUnitHasFaultsAndTurnaroundOfItsOwn(t *testing.T) {
+	o := Options{Turnaround: 5 * time.Millisecond}
+	inBubble(t, o, func(t *testing.T, l *Line, c *modbus.Client) {
+		l.SetFaults(Faults{Echo: true, Drop: 1})
+		l.SetUnit(2, Unit{Turnaround: 80 * time.Millisecond})
+		for range 3 {
+			if _, err := read(t, c, 1, 10); !errors.Is(err, modbus.ErrTimeout) {
+				t.Errorf("unit 1: got %v, want a timeout", err)
+			}
+			a, err := read(t, c, 2, 10)
+			if want := at9600.Wire(33) + at9600.T35() + 80*time.Millisecond; err != nil || a.Total != want {
+				t.Errorf("unit 2: %v, %v, want %v", a.Total, err, want)
+			}
+		}
+		if got := c.Counters().EchoBytes; got < 6*8 {
+			t.Errorf("%d bytes of echo: it is the line's, whatever the unit", got)
+		}
+	})
+}
+
+func TestTurnaroundHasALongTail(t *testing.T) {
+	o := Options{Turnaround: 2 * time.Millisecond, Jitter: time.Millisecond}
+	inBubble(t, o, func(t *testing.T, l *Line, c *modbus.Client) {
+		l.SetFaults(Faults{Slow: 0.1, SlowTimes: 20})
+		fixed := at9600.Wire(33) + at9600.T35()
+		slow := 0
+		for range 300 {
+			a, err := read(t, c, 1, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch d := a.Total - fixed; {
+			case d >= 40*time.Millisecond && d < 60*time.Millisecond:
+				slow++
+			case d < 2*time.Millisecond || d >= 3*time.Millisecond:
+				t.Errorf("turnaround of %v", d)
+			}
+		}
+		if slow < 15 || slow > 50 {
+			t.Errorf("%d of 300 answers were slow, want about 30", slow)
+		}
+	})
+}

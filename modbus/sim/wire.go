@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"time"
@@ -17,13 +18,14 @@ type wire struct {
 	port  modbus.Conn
 	came  chan struct{}   // after each arrival
 	done  <-chan struct{} // ends every wait
+	unit  modbus.UnitID   // that answers; the server's goroutine alone uses it
+	away  time.Duration   // for which a fault hung the port up; to be read when the server has ended
 
 	mu      sync.Mutex // guards the rest
 	rxEnd   time.Time  // when the last received byte ended on the line
 	txEnd   time.Time  // when the last sent byte ended
 	sending bool
 	garbled bool // the client talked into what is being sent
-	hungUp  bool
 }
 
 func newWire(l *Line, port modbus.Conn, done <-chan struct{}) *wire {
@@ -67,7 +69,7 @@ func (w *wire) receive(bytes []byte, at time.Time) {
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.flow.Read(p)
-	if n > 0 && w.line.current().Echo {
+	if n > 0 && w.line.echoes() {
 		w.port.Write(p[:n])
 	}
 	return n, err
@@ -75,27 +77,28 @@ func (w *wire) Read(p []byte) (int, error) {
 
 var errHungUp = errors.New("simulated hang-up")
 
+// Handle answers as the line's units do, and keeps which one did.
+func (w *wire) Handle(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+	w.unit = unit
+	return w.line.Handle(unit, req)
+}
+
 // Write sends one frame as an answer: after silence and turnaround, at the pace
 // of the line, spoiled as the faults say.
 func (w *wire) Write(frame []byte) (int, error) {
-	if w.line.rolls(func(f Faults) float64 { return f.HangUp }) {
-		w.hangUp()
+	f := w.line.faultsOf(w.unit)
+	if w.line.rolls(f.HangUp) {
+		w.away = cmp.Or(f.Away, time.Second)
 		return 0, errHungUp
 	}
-	if w.line.rolls(func(f Faults) float64 { return f.Late }) {
-		w.hold(w.line.current().LateBy)
+	if w.line.rolls(f.Late) {
+		w.hold(f.LateBy)
 	}
-	if err := w.send(w.line.spoiled(frame), w.start()); err != nil {
+	if err := w.send(w.line.spoiled(frame, f), w.start()); err != nil {
 		return 0, err
 	}
 	w.line.count(func(c *Counters) { c.Answers++ })
 	return len(frame), nil
-}
-
-func (w *wire) hangUp() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.hungUp = true
 }
 
 // hold keeps a late answer back for d, or until the next request came in.
@@ -118,7 +121,7 @@ func (w *wire) hold(d time.Duration) {
 func (w *wire) start() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	start := w.rxEnd.Add(w.line.t35 + w.line.turnaround())
+	start := w.rxEnd.Add(w.line.t35 + w.line.turnaround(w.unit))
 	if now := time.Now(); start.Before(now) {
 		return now
 	}
