@@ -154,11 +154,11 @@ func TestCapturedAnswersAreFoundOnALine(t *testing.T) {
 		frame := appendRTU(nil, unit, resp)
 		line := slices.Concat([]byte{0xFF, byte(unit)}, frame, []byte{0})
 		for n := range len(frame) + 2 {
-			if s := search(line[:n], want); s.length > 0 {
+			if s := (rtuCodec{}).answer(line[:n], want); s.length > 0 {
 				t.Fatalf("% X: found an answer in % X", req, line[:n])
 			}
 		}
-		if s := search(line, want); s.start != 2 || s.length != len(frame) {
+		if s := (rtuCodec{}).answer(line, want); s.start != 2 || s.length != len(frame) {
 			t.Errorf("% X: found %d bytes at %d in % X", req, s.length, s.start, line)
 		}
 	})

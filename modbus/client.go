@@ -35,7 +35,7 @@ type Counters struct {
 	Damaged  uint64 // ended with ErrDamaged
 
 	Separators  uint64 // requests sent only to tell late answers from awaited ones
-	CRC         uint64 // answers with a wrong checksum
+	CRC         uint64 // answers with a wrong checksum, on ASCII the LRC
 	ForeignUnit uint64 // intact frames of another unit
 	WrongShape  uint64 // intact frames of the unit asked, with another function or length
 	LateBytes   uint64 // bytes of answers to earlier requests
@@ -45,9 +45,9 @@ type Counters struct {
 
 // Client asks units on one connection. It is not safe for concurrent use.
 //
-// On RTU an answer is taken only where unit, function, the length that the
-// request prescribes and the CRC all agree, wherever it begins in what came;
-// an echo of the request is dropped. An answer carries nothing that names its
+// On RTU and ASCII an answer is taken only where unit, function, the length that
+// the request prescribes and the checksum all agree, wherever it begins in what
+// came; an echo of the request is dropped. An answer carries nothing that names its
 // request, so after a timeout the next request of the same function to that
 // unit is preceded by a separator: a short read whose answer has another
 // length. Its answer proves that no earlier one will come any more, since a
@@ -58,11 +58,10 @@ type Counters struct {
 // what is owed and only listens for a moment before it speaks.
 type Client struct {
 	wire     wire
-	framing  Framing
 	counters Counters
 	lost     error // set once the connection is
 
-	pending     pending // RTU only, as the rest
+	pending     pending // not on TCP, as the rest
 	echo        echo
 	listened    bool
 	transaction uint16 // TCP only
@@ -80,15 +79,14 @@ const (
 // NewClient returns a client on c; t is the zero value where no line is known.
 func NewClient(c Conn, f Framing, t LineTiming) *Client {
 	return &Client{
-		wire:    wire{conn: c, timing: t},
-		framing: f,
+		wire:    wire{conn: c, framing: f, timing: t},
 		pending: make(pending),
 	}
 }
 
 // Reconnect goes on with another connection to the same units.
 func (c *Client) Reconnect(conn Conn) {
-	c.wire = wire{conn: conn, timing: c.wire.timing}
+	c.wire = wire{conn: conn, framing: c.wire.framing, timing: c.wire.timing}
 	c.lost, c.listened, c.echo = nil, false, echoUnknown
 }
 
@@ -122,7 +120,7 @@ func (c *Client) Do(ctx context.Context, unit UnitID, req PDU, timeout time.Dura
 
 func (c *Client) do(ctx context.Context, want shape, req PDU, timeout time.Duration) (Answer, error) {
 	switch {
-	case c.framing == TCP:
+	case c.wire.framing == TCP:
 		return c.exchangeTCP(ctx, want, req, timeout)
 	case want.unit == Broadcast:
 		return c.broadcast(ctx, req, timeout)
@@ -130,7 +128,7 @@ func (c *Client) do(ctx context.Context, want shape, req PDU, timeout time.Durat
 	if err := c.separate(ctx, want, req, timeout); err != nil {
 		return Answer{}, err
 	}
-	return c.exchangeRTU(ctx, want, req, timeout)
+	return c.exchange(ctx, want, req, timeout)
 }
 
 // finish counts the end of an exchange.

@@ -261,7 +261,7 @@ func TestContextEndsAnExchangeAndItsAnswerIsLate(t *testing.T) {
 
 func TestLostConnectionStaysLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, f := range []modbus.Framing{modbus.RTU, modbus.TCP, modbus.RTUOverTCP} {
+		for _, f := range everyFraming {
 			near, far := cable()
 			c := modbus.NewClient(near, f, slow)
 			far.Close()

@@ -20,12 +20,14 @@ type Framing uint8
 
 // The framings.
 const (
-	RTU        Framing = iota // unit id, PDU and CRC on a line, frames 3.5 characters apart. Serial, section 2.5.1
-	TCP                       // MBAP header and PDU. TCP, section 3.1
-	RTUOverTCP                // RTU frames in a stream without the pauses, as serial device servers pass them on
+	RTU          Framing = iota // unit id, PDU and CRC on a line, frames 3.5 characters apart. Serial, section 2.5.1
+	TCP                         // MBAP header and PDU. TCP, section 3.1
+	RTUOverTCP                  // RTU frames in a stream without the pauses, as serial device servers pass them on
+	ASCII                       // unit id, PDU and LRC as hexadecimal digits between colon and CR LF. Serial, section 2.5.2
+	ASCIIOverTCP                // ASCII frames in a stream
 )
 
-var framingNames = [...]string{"rtu", "tcp", "rtu over tcp"}
+var framingNames = [...]string{"rtu", "tcp", "rtu over tcp", "ascii", "ascii over tcp"}
 
 // String returns the name of the framing, such as "rtu over tcp".
 func (f Framing) String() string {
@@ -34,6 +36,10 @@ func (f Framing) String() string {
 	}
 	return fmt.Sprintf("framing(%d)", uint8(f))
 }
+
+// OverTCP reports whether frames travel on a network, which may hold bytes back
+// and which a dead unit can't be told from a dead peer on.
+func (f Framing) OverTCP() bool { return f == TCP || f == RTUOverTCP || f == ASCIIOverTCP }
 
 // LineTiming says how long a line takes to carry bytes. The zero value is a
 // connection that takes no time.

@@ -39,7 +39,7 @@ func TestWireTimeCountsCharacters(t *testing.T) {
 }
 
 func TestFramingsAreNamed(t *testing.T) {
-	want := []string{"rtu", "tcp", "rtu over tcp", "framing(3)"}
+	want := []string{"rtu", "tcp", "rtu over tcp", "ascii", "ascii over tcp", "framing(5)"}
 	for f, name := range want {
 		if got := modbus.Framing(f).String(); got != name {
 			t.Errorf("got %q, want %q", got, name)

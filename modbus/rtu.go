@@ -1,247 +1,80 @@
 package modbus
 
-import (
-	"bytes"
-	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"time"
-)
+import "time"
 
-const (
-	// pause is the silence after which an answer that has begun, or a late one
-	// that still trickles in, is taken to have ended. USB adapters hand bytes on
-	// every 16 ms only, and a busy system may keep a process waiting for longer.
-	pause = 150 * time.Millisecond
-	// streamPause is pause where a network may hold bytes back.
-	streamPause = 250 * time.Millisecond
-	// hush is the silence before the first request on a connection.
-	hush = 50 * time.Millisecond
-	// glance is a wait that only fetches what has already arrived, lastGlance one
-	// before an answer is given up.
-	glance     = 200 * time.Microsecond
-	lastGlance = 2 * time.Millisecond
-	// strayBytes is how many bytes a transceiver may make up when it is switched;
-	// more are what is left of an answer.
-	strayBytes = 2
-)
+// rtuCodec finds frames by their length and CRC. Silence plays no part: an
+// operating system can't time 1.75 ms.
+type rtuCodec struct{}
 
-func (c *Client) pause() time.Duration {
-	if c.framing == RTUOverTCP {
-		return streamPause
+func (rtuCodec) seal(dst []byte, unit UnitID, p PDU) []byte { return appendRTU(dst, unit, p) }
+
+func (rtuCodec) open([]byte) bool { return false }
+
+func (rtuCodec) limits() (size int, gap time.Duration) { return maxRTU, 0 }
+
+// answer slides over b and finds the first place where unit, function, the
+// length the request prescribes and the CRC all agree.
+func (rtuCodec) answer(b []byte, want shape) (s sighting) {
+	s.partial = len(b)
+	for i := range b {
+		length, agreed := want.agree(b[i:])
+		switch {
+		case agreed == 0:
+		case len(b)-i < length:
+			if agreed > s.agreed {
+				s.partial, s.agreed = i, agreed
+			}
+		case intact(b[i:i+length]) && want.accepts(b[i+1:i+length-2]):
+			s.found = foundRTU(b, i, length)
+			return s
+		case agreed >= believed && i <= strayBytes:
+			s.damaged = true
+		}
 	}
-	return max(pause, c.wire.timing.Wire(6))
+	return s
 }
 
-// silence is what has to pass before a request.
-func (c *Client) silence() time.Duration {
-	switch {
-	case !c.listened:
-		return hush
-	case c.framing == RTUOverTCP:
+func foundRTU(b []byte, start, length int) found {
+	return found{start, length, UnitID(b[start]), PDU(b[start+1 : start+length-2])}
+}
+
+func (rtuCodec) anyAnswer(b []byte, end int) found {
+	for i := range end {
+		n := answerLength(b[i:])
+		if n > 0 && n <= len(b)-i && intact(b[i:i+n]) {
+			return foundRTU(b, i, n)
+		}
+	}
+	return found{}
+}
+
+// request finds one of a function whose length is known. Where the line fell
+// silent behind b, that may be one of an unknown function as well, whose length
+// only the silence tells.
+func (rtuCodec) request(b []byte, silent bool) found {
+	if start, length := findRequest(b); length > 0 {
+		return foundRTU(b, start, length)
+	}
+	if silent && intact(b) && b[0] <= lastUnit && maxQuantity(FunctionCode(b[1])) == 0 {
+		return foundRTU(b, 0, len(b))
+	}
+	return found{}
+}
+
+// answerLength returns the length of the answer that b begins with, unit id
+// and CRC included; 0 if it can't be told.
+func answerLength(b []byte) int {
+	if len(b) < 3 {
 		return 0
 	}
-	return c.wire.timing.T35()
-}
-
-// babble is how long a line may be busy with anything but the answer.
-func (c *Client) babble() time.Duration { return 2*c.wire.timing.Wire(maxRTU) + 2*c.pause() }
-
-// quiet waits until the line has been silent for 3.5 characters and drops what
-// came since the last exchange. Bytes that come while answers are owed may be
-// such an answer: then it listens until that has ended.
-func (c *Client) quiet(ctx context.Context) error {
-	silence := c.silence()
-	if !c.listened {
-		c.wire.busyUntil(time.Now())
-	}
-	end := later(time.Now(), c.wire.busy).Add(silence + c.babble())
-	for {
-		deadline := later(c.wire.busy.Add(silence), time.Now().Add(glance))
-		err := c.wire.fill(ctx, deadline)
-		c.others(len(c.wire.in), len(c.wire.in), Broadcast)
-		switch {
-		case errors.Is(err, errSilent):
-			c.listened = true
-			c.noise(len(c.wire.in))
-			return nil
-		case err != nil:
-			return err
-		case time.Now().After(end):
-			c.noise(len(c.wire.in))
-			return fmt.Errorf("the line is never silent: %w", ErrDamaged)
-		case !c.pending.none():
-			silence = c.pause()
-		}
-	}
-}
-
-// exchange is one request and the wait for its answer.
-type exchange struct {
-	want   shape
-	frame  []byte
-	began  time.Time
-	first  time.Time // until when the answer has to begin
-	end    time.Time // until when all has to be over
-	before Counters
-	echoed bool
-}
-
-// exchangeRTU sends one request and returns its answer.
-func (c *Client) exchangeRTU(ctx context.Context, want shape, req PDU, timeout time.Duration) (Answer, error) {
-	if err := c.quiet(ctx); err != nil {
-		return Answer{}, c.finish(nil, err)
-	}
-	c.counters.Requests++
-	c.pending.of(want.unit).sent(want)
-	x := exchange{want: want, frame: appendRTU(nil, want.unit, req), before: c.counters}
-	var err error
-	if x.began, err = c.wire.send(x.frame); err != nil {
-		return Answer{}, err
-	}
-	x.first = c.wire.busy.Add(timeout)
-	x.end = x.first.Add(c.babble())
-	s, err := c.receive(ctx, &x)
-	if err != nil {
-		return Answer{}, c.finish(nil, err)
-	}
-	a := c.accept(s, &x)
-	return a, c.finish(a.PDU, nil)
-}
-
-// receive waits until the answer is there.
-func (c *Client) receive(ctx context.Context, x *exchange) (sighting, error) {
-	for {
-		c.dropEcho(x)
-		s := search(c.wire.in, x.want)
-		if s.length > 0 && !c.echoing(x) {
-			return s, nil
-		}
-		if c.others(len(c.wire.in), s.believable(len(c.wire.in)), x.want.unit) > 0 {
-			continue
-		}
-		c.noise(len(c.wire.in) - 2*maxRTU)
-		err := c.wire.fill(ctx, x.deadline(s, c.wire.busy.Add(c.pause())))
-		if errors.Is(err, errSilent) {
-			// This process may have been kept waiting while bytes came.
-			err = c.wire.fill(ctx, time.Now().Add(lastGlance))
-		}
-		if errors.Is(err, errSilent) {
-			return s, c.verdict(s, x)
-		}
-		if err != nil {
-			return s, err
-		}
-	}
-}
-
-// deadline says how long to wait for more, given what was seen and until when
-// an answer that has begun may pause.
-func (x *exchange) deadline(s sighting, paused time.Time) time.Time {
-	d := x.first
+	fc := FunctionCode(b[1])
 	switch {
-	case s.damaged || s.agreed >= headRTU:
-		d = paused
-	case s.agreed > 0:
-		d = later(d, paused)
+	case fc&exceptionBit != 0:
+		return exceptionRTU
+	case fc.Reads():
+		return 3 + int(b[2]) + 2
+	case maxQuantity(fc) > 0:
+		return 1 + 5 + 2
 	}
-	if d.After(x.end) {
-		return x.end
-	}
-	return d
-}
-
-// accept takes the answer out of what was received.
-func (c *Client) accept(s sighting, x *exchange) Answer {
-	end := s.start + s.length
-	a := Answer{
-		PDU:       slices.Clone(c.wire.in[s.start+1 : end-2]),
-		Sent:      x.began,
-		FirstByte: c.wire.at[s.start].Sub(x.began),
-		Total:     c.wire.at[end-1].Sub(x.began),
-	}
-	// Whatever was reckoned, the request has left the line if it was answered.
-	c.wire.busy = c.wire.at[len(c.wire.at)-1]
-	c.noise(s.start - c.others(s.start, s.start, x.want.unit))
-	c.wire.take(s.length)
-	c.pending.of(x.want.unit).heard(a.PDU)
-	if c.echo == echoUnknown && c.stray(x) <= strayBytes {
-		c.echo = echoAbsent
-	}
-	return a
-}
-
-// verdict says what it means that no answer came.
-func (c *Client) verdict(s sighting, x *exchange) error {
-	c.noise(len(c.wire.in))
-	if s.damaged {
-		c.counters.CRC++
-	}
-	if s.damaged || c.counters.WrongShape > x.before.WrongShape || c.stray(x) > strayBytes {
-		return ErrDamaged
-	}
-	return ErrTimeout
-}
-
-// stray returns how many bytes of no frame came in an exchange.
-func (c *Client) stray(x *exchange) uint64 { return c.counters.NoiseBytes - x.before.NoiseBytes }
-
-// dropEcho drops a copy of the request, which a two-wire adapter hears itself send.
-func (c *Client) dropEcho(x *exchange) {
-	if x.echoed || c.echo == echoAbsent {
-		return
-	}
-	start := bytes.Index(c.wire.in, x.frame)
-	if start < 0 {
-		return
-	}
-	c.noise(start)
-	c.wire.take(len(x.frame))
-	c.counters.EchoBytes += uint64(len(x.frame))
-	c.echo, x.echoed = echoPresent, true
-}
-
-// echoing reports whether what was received may be the begin of an echo.
-func (c *Client) echoing(x *exchange) bool {
-	return !x.echoed && c.echo != echoAbsent && bytes.HasPrefix(x.frame, c.wire.in)
-}
-
-// others drops the intact answers within the first n bytes that begin before
-// end and are not the one awaited from unit; none is awaited from [Broadcast].
-// It returns how many bytes it dropped.
-func (c *Client) others(n, end int, unit UnitID) (dropped int) {
-	for {
-		start, length := anyAnswer(c.wire.in[:n-dropped], end-dropped)
-		if length == 0 {
-			return dropped
-		}
-		dropped += start + length
-		c.noise(start)
-		from, p := UnitID(c.wire.in[0]), PDU(c.wire.in[1:length-2])
-		switch {
-		case c.pending.of(from).heard(p) || unit == Broadcast:
-			c.counters.LateBytes += uint64(length)
-		case from == unit:
-			c.counters.WrongShape++
-		default:
-			c.counters.ForeignUnit++
-		}
-		c.wire.take(length)
-	}
-}
-
-// noise drops the first n bytes received, if n is positive.
-func (c *Client) noise(n int) {
-	if n > 0 {
-		c.counters.NoiseBytes += uint64(n)
-		c.wire.take(n)
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+	return 0
 }

@@ -45,7 +45,7 @@ func (c *Client) sendSeparator(ctx context.Context, d *debt, unit UnitID, r Requ
 	}
 	c.counters.Separators++
 	d.tryAgain(time.Now())
-	_, err = c.exchangeRTU(ctx, s, sep, timeout)
+	_, err = c.exchange(ctx, s, sep, timeout)
 	_, d.declined = errors.AsType[Exception](err)
 	if d.declined {
 		return nil
@@ -128,7 +128,7 @@ func (c *Client) broadcast(ctx context.Context, req PDU, hold time.Duration) (An
 		return Answer{}, c.finish(nil, err)
 	}
 	c.counters.Requests++
-	began, err := c.wire.send(appendRTU(nil, Broadcast, req))
+	began, err := c.wire.send(c.wire.codec().seal(nil, Broadcast, req))
 	if err != nil {
 		return Answer{}, err
 	}

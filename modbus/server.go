@@ -19,12 +19,12 @@ type Handler interface {
 }
 
 // Serve answers the requests that arrive on c, one after the other, until ctx
-// ends or the peer hangs up (nil) or the connection fails. On RTU it answers
+// ends or the peer hangs up (nil) or the connection fails. On a line it answers
 // 3.5 characters after the request and no broadcast. It does not close c.
 func Serve(ctx context.Context, c Conn, f Framing, t LineTiming, h Handler) error {
 	defer interrupt(ctx, c)()
-	s := &server{wire: wire{conn: c, timing: t}, framing: f, handler: h}
-	serve := s.serveRTU
+	s := &server{wire: wire{conn: c, framing: f, timing: t}, handler: h}
+	serve := s.serveLine
 	if f == TCP {
 		serve = s.serveTCP
 	}
@@ -37,7 +37,6 @@ func Serve(ctx context.Context, c Conn, f Framing, t LineTiming, h Handler) erro
 
 type server struct {
 	wire    wire
-	framing Framing
 	handler Handler
 }
 
@@ -65,66 +64,53 @@ func (s *server) serveTCP(ctx context.Context) error {
 	}
 }
 
-// serveRTU answers until the line is gone.
-func (s *server) serveRTU(ctx context.Context) error {
-	for {
-		start, length := findRequest(s.wire.in)
-		if length == 0 {
-			var err error
-			if start, length, err = s.more(ctx); err != nil {
+// serveLine answers until the line is gone.
+func (s *server) serveLine(ctx context.Context) error {
+	for silent := false; ; {
+		f := s.wire.codec().request(s.wire.in, silent)
+		if f.length > 0 {
+			if err := s.answer(ctx, f); err != nil {
 				return err
 			}
+			s.wire.take(f.start + f.length)
+			continue
 		}
-		if length > 0 {
-			if err := s.answer(ctx, s.wire.in[start:start+length]); err != nil {
-				return err
-			}
-			s.wire.take(start + length)
+		if silent {
+			s.wire.take(len(s.wire.in))
+		}
+		var err error
+		if silent, err = s.more(ctx); err != nil {
+			return err
 		}
 	}
 }
 
-// more waits for bytes. When the line falls silent first, what was received is
-// either one request of an unknown function, whose length only the silence
-// tells, or nothing that will ever be one.
-func (s *server) more(ctx context.Context) (start, length int, err error) {
+// more waits for bytes; silent tells that the line fell silent behind some.
+func (s *server) more(ctx context.Context) (silent bool, err error) {
 	var deadline time.Time
 	if len(s.wire.in) > 0 {
-		deadline = s.wire.busy.Add(s.pause())
+		deadline = s.wire.busy.Add(s.wire.pause())
 	}
 	err = s.wire.fill(ctx, deadline)
-	if !errors.Is(err, errSilent) {
-		s.wire.take(max(0, len(s.wire.in)-2*maxRTU))
-		return 0, 0, err
+	if errors.Is(err, errSilent) {
+		return true, nil
 	}
-	if b := s.wire.in; intact(b) && b[0] <= lastUnit && maxQuantity(FunctionCode(b[1])) == 0 {
-		return 0, len(b), nil
-	}
-	s.wire.take(len(s.wire.in))
-	return 0, 0, nil
+	s.wire.take(max(0, len(s.wire.in)-keep))
+	return false, err
 }
 
-// pause is the silence after which an unfinished request is given up.
-func (s *server) pause() time.Duration {
-	if s.framing == RTUOverTCP {
-		return streamPause
-	}
-	return max(pause, s.wire.timing.Wire(6))
-}
-
-// answer lets the handler answer one RTU frame.
-func (s *server) answer(ctx context.Context, frame []byte) error {
-	unit := UnitID(frame[0])
-	resp, ok := s.handler.Handle(unit, frame[1:len(frame)-2])
-	if !ok || unit == Broadcast {
+// answer lets the handler answer one request.
+func (s *server) answer(ctx context.Context, f found) error {
+	resp, ok := s.handler.Handle(f.unit, f.pdu)
+	if !ok || f.unit == Broadcast {
 		return nil
 	}
-	if s.framing == RTU {
+	if !s.wire.framing.OverTCP() {
 		if err := sleep(ctx, time.Until(s.wire.busy.Add(s.wire.timing.T35()))); err != nil {
 			return err
 		}
 	}
-	_, err := s.wire.send(appendRTU(nil, unit, resp))
+	_, err := s.wire.send(s.wire.codec().seal(nil, f.unit, resp))
 	return err
 }
 

@@ -14,6 +14,8 @@ import (
 	"skyhaul/modbus"
 )
 
+var everyFraming = []modbus.Framing{modbus.RTU, modbus.TCP, modbus.RTUOverTCP, modbus.ASCII, modbus.ASCIIOverTCP}
+
 // station is unit 17 with three registers at 10 and two coils at 5, and unit 18
 // with one register.
 func station() (modbus.Units, *modbus.Bank) {
@@ -168,7 +170,7 @@ func TestServerOnTCP(t *testing.T) {
 
 func TestServeEndsQuietlyWithItsContextOrPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, f := range []modbus.Framing{modbus.RTU, modbus.TCP, modbus.RTUOverTCP} {
+		for _, f := range everyFraming {
 			near, far := cable()
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
@@ -227,7 +229,7 @@ func TestClientAndServerAgree(t *testing.T) {
 		{read(t, modbus.FuncReadDiscreteInputs, 0, 1), modbus.PDU{2, 1, 1}},
 		{read(t, modbus.FuncReadInputRegisters, 65535, 1), modbus.PDU{4, 2, 0xAB, 0xCD}},
 	}
-	for _, f := range []modbus.Framing{modbus.RTU, modbus.TCP, modbus.RTUOverTCP} {
+	for _, f := range everyFraming {
 		t.Run(f.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				units, _ := station()

@@ -12,6 +12,7 @@ import (
 // wire is a connection with what was received on it and not yet used.
 type wire struct {
 	conn    Conn
+	framing Framing
 	timing  LineTiming
 	busy    time.Time   // until when the connection carried bytes; set ahead it holds the line
 	in      []byte      // received
@@ -57,6 +58,28 @@ func (w *wire) busyUntil(t time.Time) {
 	if t.After(w.busy) {
 		w.busy = t
 	}
+}
+
+const (
+	// pause is the silence after which a frame that has begun, or a late answer
+	// that still trickles in, is taken to have ended. USB adapters hand bytes on
+	// every 16 ms only, and a busy system may keep a process waiting for longer.
+	pause = 150 * time.Millisecond
+	// streamPause is pause where a network may hold bytes back.
+	streamPause = 250 * time.Millisecond
+)
+
+// pause returns how long what was received may go on after a silence.
+func (w *wire) pause() time.Duration {
+	p := max(pause, w.timing.Wire(6))
+	if w.framing.OverTCP() {
+		p = streamPause
+	}
+	if w.codec().open(w.in) {
+		_, gap := w.codec().limits()
+		p = max(p, gap)
+	}
+	return p
 }
 
 // take removes the first n bytes received.
