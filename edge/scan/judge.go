@@ -7,6 +7,20 @@ import (
 	"skyhaul/edge/point"
 )
 
+// What the current of a loop means, in mA. NAMUR NE 43 (2003-02-03): 3.8 to 20.5
+// are the measurement; 3.6 and less or 21 and more tell a failure; what lies
+// between belongs to neither. Many transmitters tell a failure by 3.6 to the
+// point, and inputs are right to a thousandth of 20 mA. A failure must last for
+// 4 s before it is taken for one.
+const (
+	inputError = 0.02
+
+	failureLow, measureLow   = 3.6 + inputError, 3.8
+	measureHigh, failureHigh = 20.5, 21.0 - inputError
+
+	failureAfter = 4 * time.Second
+)
+
 // judge keeps what must be remembered of a point to judge its next value.
 type judge struct {
 	point  *Point
@@ -14,6 +28,8 @@ type judge struct {
 	raw    uint64        // last value read
 	since  time.Duration // boottime of its first sight
 	boot   uint32        // of since
+	failed bool          // the signal left for a failure and has not come back
+	left   time.Duration // boottime at which it did
 	alarms []alarmState  // one a condition
 }
 
@@ -27,22 +43,70 @@ func newJudge(p *Point) judge {
 	return judge{point: p, alarms: make([]alarmState, len(p.Alarms))}
 }
 
-// judge returns the quality of a value and the alarm transitions it makes.
+// judge returns the quality of a value and the alarm transitions it makes. Of
+// several reasons it gives the first: sensor failure, range, frozen.
 func (j *judge) judge(at point.Stamp, raw uint64, q point.Quality) (point.Quality, []point.Event) {
 	if !q.HasValue() {
 		return q, nil // an alarm stays as it is while nobody knows better
 	}
-	value := j.point.Value(raw)
 	if q == 0 {
-		q = j.range_(value)
+		q = j.quality(at, raw)
 	}
-	if q == 0 && j.frozen(at, raw) {
-		q = point.MakeQuality(point.Uncertain, point.Frozen)
-	}
-	if q.Status() == point.Bad {
+	if q.Status() == point.Bad || j.failed {
 		return q, nil
 	}
-	return q, j.transitions(at, raw, q, value)
+	return q, j.transitions(at, raw, q, j.point.Value(raw))
+}
+
+func (j *judge) quality(at point.Stamp, raw uint64) point.Quality {
+	frozen := j.frozen(at, raw)
+	signal := j.signal(at, raw)
+	if j.sentinel(raw) || signal.Status() == point.Bad {
+		return point.MakeQuality(point.Bad, point.SensorFailure)
+	}
+	q := j.range_(j.point.Value(raw))
+	if q == 0 {
+		q = signal
+	}
+	if q == 0 && frozen {
+		q = point.MakeQuality(point.Uncertain, point.Frozen)
+	}
+	return q
+}
+
+// sentinel reports whether the unit says by the value that it has none.
+func (j *judge) sentinel(raw uint64) bool {
+	for _, s := range j.point.Sentinels {
+		if raw == s || math.IsNaN(j.point.Type.Float(raw)) && math.IsNaN(j.point.Type.Float(s)) {
+			return true
+		}
+	}
+	return false
+}
+
+// signal judges the current behind a value. A failure begins at its own limits
+// and ends in the range of the measurement, so that none comes and goes with the
+// noise. Until it has lasted the value is uncertain, and alarms wait.
+func (j *judge) signal(at point.Stamp, raw uint64) point.Quality {
+	s := j.point.Signal
+	if s == nil {
+		return 0
+	}
+	current := 4 + 16*(j.point.Type.Float(raw)-s.Raw4)/(s.Raw20-s.Raw4)
+	measured := current >= measureLow && current <= measureHigh
+	switch {
+	case measured:
+		j.failed = false
+		return 0
+	case !j.failed && (current <= failureLow || current >= failureHigh):
+		j.failed, j.left = true, at.Boottime
+	case j.failed && at.Boottime-j.left >= failureAfter:
+		return point.MakeQuality(point.Bad, point.SensorFailure)
+	}
+	if current < measureLow {
+		return point.MakeQuality(point.Uncertain, point.UnderRange)
+	}
+	return point.MakeQuality(point.Uncertain, point.OverRange)
 }
 
 // range_ judges a value by itself.
@@ -59,6 +123,8 @@ func (j *judge) range_(value float64) point.Quality {
 	return 0
 }
 
+// frozen takes every value in, whatever it is worth: one that left its range for
+// a moment has moved. Nothing of it outlives a restart.
 func (j *judge) frozen(at point.Stamp, raw uint64) bool {
 	if !j.seen || raw != j.raw || at.Boot != j.boot {
 		j.seen, j.raw, j.since, j.boot = true, raw, at.Boottime, at.Boot

@@ -38,7 +38,12 @@ type Point struct {
 	Addr     uint16
 	Format   modbus.Format // how registers become raw bits; unused for functions 1 and 2
 	Valid    *Bounds       // outside: bad, under or over range; nil: everything is valid
-	Alarms   []Alarm
+	// Signal is the current loop behind the value; nil: none that is judged.
+	Signal *Signal
+	// Sentinels are the raw bits that say that the sensor failed: bad. One that
+	// is no number stands for all that are none.
+	Sentinels []uint64
+	Alarms    []Alarm
 	// FrozenAfter makes a value uncertain that has not changed for so long;
 	// zero: never.
 	FrozenAfter time.Duration
@@ -47,7 +52,13 @@ type Point struct {
 // Bounds are inclusive, in engineering units.
 type Bounds struct{ Low, High float64 }
 
-// Alarm is one condition of a point, judged at every scan on good values.
+// Signal says which raw numbers stand for 4 and 20 mA. A current that is no
+// measurement by NAMUR NE 43 makes the quality bad and leaves the value as it
+// is. The two must differ.
+type Signal struct{ Raw4, Raw20 float64 }
+
+// Alarm is one condition of a point, judged at every scan on values that are not
+// bad.
 type Alarm struct {
 	Condition string // name in events: "hihi", "hi", "lo", "lolo" or the user's own
 	Below     bool   // begins below Limit; else above it
