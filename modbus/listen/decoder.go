@@ -1,0 +1,252 @@
+package listen
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"skyhaul/modbus"
+)
+
+// Kind says what a frame is.
+type Kind uint8
+
+// The kinds of frames.
+const (
+	Noise Kind = iota // bytes of no intact frame
+	Request
+	Answer
+)
+
+var kindNames = [...]string{"noise", "request", "answer"}
+
+// String returns the name of the kind, such as "request".
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Frame is a run of bytes on the line.
+type Frame struct {
+	At    time.Time // of its first byte
+	Bytes []byte
+	Kind  Kind
+	Unit  modbus.UnitID // not of noise, as the rest
+	PDU   modbus.PDU    // lies in Bytes
+
+	// Request is what an answer answers, Asked when its first byte was heard.
+	// Request is nil where there is any doubt.
+	Request modbus.PDU
+	Asked   time.Time
+}
+
+// Counters counts what a decoder has heard.
+type Counters struct {
+	Requests   uint64 // frames
+	Answers    uint64 // frames, exceptions included
+	Pairs      uint64 // answers that belong to a request beyond doubt
+	Doubtful   uint64 // answers that more than one request could explain
+	Unasked    uint64 // answers that no request explains
+	NoiseBytes uint64
+}
+
+const (
+	// pause is the silence after which nothing that has begun goes on. USB
+	// adapters hand bytes on every 16 ms only, device servers hold them longer,
+	// and a busy system may keep a process waiting.
+	pause = 150 * time.Millisecond
+	// strayBytes is how many bytes a transceiver may make up when it is switched;
+	// more may be what is left of a request.
+	strayBytes = 2
+	// keep is how many bytes without a frame are kept, since one may lie there.
+	keep = 2 * maxFrame
+)
+
+// Decoder finds the frames in what is heard on an RTU line, and pairs them. It
+// is not safe for concurrent use.
+type Decoder struct {
+	pause    time.Duration
+	counters Counters
+
+	in    []byte      // heard and not yet used
+	at    []time.Time // when each byte of in was
+	stray int         // bytes of no frame since the last frame
+
+	units  map[modbus.UnitID]*debt
+	unsure time.Time // since then no request went unheard; zero before the first bytes
+	last   *owed     // the last frame, if it is a request that wants an answer
+}
+
+// NewDecoder returns a decoder; t is the zero value where no line is known.
+func NewDecoder(t modbus.LineTiming) *Decoder {
+	return &Decoder{pause: max(pause, t.Wire(6)), units: make(map[modbus.UnitID]*debt)}
+}
+
+// Counters returns the counts so far.
+func (d *Decoder) Counters() Counters { return d.counters }
+
+// Feed takes bytes that came at a time, which must not go back, and returns the
+// frames that have become certain, in their order. Call it without bytes when
+// the line has been silent for a while: that ends what was cut short.
+func (d *Decoder) Feed(at time.Time, b []byte) []Frame {
+	if d.unsure.IsZero() {
+		d.unsure = at
+	}
+	d.in = append(d.in, b...)
+	d.at = append(d.at, slices.Repeat([]time.Time{at}, len(b))...)
+	var frames []Frame
+	for {
+		start, length := d.find(at)
+		if start > 0 {
+			frames = append(frames, d.noise(start))
+		}
+		if length == 0 {
+			return frames
+		}
+		frames = append(frames, d.frame(length))
+	}
+}
+
+// find returns where the first frame is. If length is 0 there is none yet, and
+// the bytes before start belong to none.
+func (d *Decoder) find(now time.Time) (start, length int) {
+	dead := d.deadUntil(now)
+	for i := range d.in {
+		n, unfinished := d.frameAt(i)
+		if n > 0 {
+			return i, n
+		}
+		if unfinished && i >= dead && (i == 0 && d.stray == 0 || d.awaitedAt(i)) {
+			return min(i, d.useless(dead)), 0
+		}
+	}
+	return d.useless(dead), 0
+}
+
+// useless returns how many bytes can't be part of a frame any more.
+func (d *Decoder) useless(dead int) int { return max(dead, len(d.in)-keep) }
+
+// deadUntil returns how many bytes are followed by a silence too long for the
+// middle of a frame.
+func (d *Decoder) deadUntil(now time.Time) int {
+	for i := len(d.in) - 1; i >= 0; i-- {
+		if now.Sub(d.at[i]) > d.pause {
+			return i + 1
+		}
+		now = d.at[i]
+	}
+	return 0
+}
+
+// frameAt returns the length of the intact frame that begins at i, 0 if there is
+// none, and whether more bytes could make one.
+func (d *Decoder) frameAt(i int) (n int, unfinished bool) {
+	b := d.in[i:]
+	if b[0] > lastUnit {
+		return 0, false
+	}
+	for _, n := range [...]int{answerLength(b), requestLength(b)} {
+		switch {
+		case n == need || n > len(b):
+			unfinished = true
+		case n > 0 && intact(b[:n]):
+			return n, false
+		}
+	}
+	return 0, unfinished
+}
+
+// awaitedAt reports whether the answer to the last request seems to begin at i.
+func (d *Decoder) awaitedAt(i int) bool {
+	b := d.in[i:]
+	return d.last != nil && len(b) > 2 && d.last.begins(b)
+}
+
+// take removes the first n bytes.
+func (d *Decoder) take(n int) Frame {
+	f := Frame{At: d.at[0], Bytes: slices.Clone(d.in[:n])}
+	d.in = slices.Delete(d.in, 0, n)
+	d.at = slices.Delete(d.at, 0, n)
+	return f
+}
+
+// noise takes bytes of no frame. More than a few may have been a request, to
+// whatever unit.
+func (d *Decoder) noise(n int) Frame {
+	d.counters.NoiseBytes += uint64(n)
+	d.stray += n
+	if d.stray > strayBytes {
+		d.unsure = d.at[n-1]
+		for _, u := range d.units {
+			u.unheard(d.unsure)
+		}
+	}
+	return d.take(n)
+}
+
+// frame takes an intact frame.
+func (d *Decoder) frame(n int) Frame {
+	asks, answers := requestLength(d.in) == n, answerLength(d.in) == n
+	f := d.take(n)
+	f.Unit, f.PDU = modbus.UnitID(f.Bytes[0]), modbus.PDU(f.Bytes[1:n-2])
+	asks = asks && sensible(f.PDU)
+	awaited := answers && d.last != nil && d.last.unit == f.Unit && accepts(d.last.req, f.PDU)
+	switch {
+	case awaited && asks && !bytes.Equal(d.last.req, f.PDU):
+		d.either(&f)
+	case awaited || !asks:
+		d.answer(&f)
+	default:
+		d.request(&f)
+	}
+	d.stray = 0
+	return f
+}
+
+// debt returns what a unit may still answer.
+func (d *Decoder) debt(unit modbus.UnitID) *debt {
+	u := d.units[unit]
+	if u == nil {
+		u = &debt{}
+		u.unheard(d.unsure)
+		d.units[unit] = u
+	}
+	return u
+}
+
+func (d *Decoder) request(f *Frame) {
+	d.counters.Requests++
+	f.Kind, d.last = Request, nil
+	if f.Unit != modbus.Broadcast {
+		d.last = d.debt(f.Unit).asked(f.Unit, f.PDU, f.At)
+	}
+}
+
+// either takes a frame that is the awaited answer or another request: reads of
+// bits have both, of one length. What it is stays open.
+func (d *Decoder) either(f *Frame) {
+	d.counters.Answers++
+	d.counters.Doubtful++
+	f.Kind = Answer
+	d.last = d.debt(f.Unit).asked(f.Unit, f.PDU, f.At)
+}
+
+func (d *Decoder) answer(f *Frame) {
+	d.counters.Answers++
+	f.Kind = Answer
+	to, doubt := d.debt(f.Unit).answered(f.PDU, f.At)
+	switch {
+	case doubt:
+		d.counters.Doubtful++
+	case to == nil:
+		d.counters.Unasked++
+	case d.last == nil || d.last.unit != f.Unit || !bytes.Equal(d.last.req, to.req):
+		d.counters.Doubtful++ // late
+	default:
+		d.counters.Pairs++
+		f.Request, f.Asked = to.req, to.at
+		d.last = nil
+	}
+}
