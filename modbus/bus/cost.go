@@ -6,49 +6,64 @@ import (
 	"skyhaul/modbus"
 )
 
-// Cost prices a read on one line or endpoint, for one unit.
+// Cost says what a read of one unit costs on its line or endpoint, and what no
+// plan may do.
 type Cost struct {
-	Exchange time.Duration // what every read takes: request, frame around the values, silences, turnaround
-	Byte     time.Duration // what each byte of values adds
+	Exchange   time.Duration // what every read takes: request, frame around the values, silence before them
+	Turnaround time.Duration // what the unit adds to that, as [UnitStats.Turnaround] counts it
+	Byte       time.Duration // what each byte of values adds
 
-	MaxRegisters int // greatest quantity the unit serves; 0 is 125
-	MaxBits      int // likewise for coils and discrete inputs; 0 is 2000
+	// MaxRegisters is the greatest quantity the unit serves; 0 is 125. Items of
+	// its own count by their bytes. MaxBits is likewise for coils and discrete
+	// inputs; 0 is 2000.
+	MaxRegisters, MaxBits int
 
 	// Longest bounds how long a merged block may hold the line, and so how long
 	// an urgent request may wait; 0 is no bound. A single range may take longer.
 	Longest time.Duration
+
+	Avoid     []Range // no block touches them
+	Exclusive []Range // read alone and whole or not at all, as where a read clears them; may not touch each other
 }
 
 // NewCost returns what reads cost on a line of this timing, the zero value for
-// an endpoint, where a unit begins its answer after turnaround, as
-// [UnitStats.Turnaround] counts it.
+// an endpoint, where a unit begins its answer after turnaround.
 func NewCost(t modbus.LineTiming, turnaround time.Duration) Cost {
 	const (
 		request = 8 // unit id, function, address, quantity, CRC
 		frame   = 5 // unit id, function, byte count, CRC
 	)
-	return Cost{Exchange: t.T35() + t.Wire(request+frame) + turnaround, Byte: t.Wire(1)}
+	return Cost{Exchange: t.T35() + t.Wire(request+frame), Turnaround: turnaround, Byte: t.Wire(1)}
 }
 
-// most returns the greatest quantity of one read with function f.
-func (c Cost) most(f modbus.FunctionCode) int {
-	most, limit := modbus.MaxReadRegisters, c.MaxRegisters
-	if f.Bits() {
-		most, limit = modbus.MaxReadBits, c.MaxBits
+// most returns the greatest quantity of one read of items like those of r.
+func (c Cost) most(r Range) int {
+	if r.Function.Bits() {
+		return least(modbus.MaxReadBits, c.MaxBits)
 	}
+	most := least(modbus.MaxReadRegisters, c.MaxRegisters)
+	if r.ItemBytes > 0 {
+		return 2 * most / r.ItemBytes
+	}
+	return most
+}
+
+// least returns the lower of two limits; 0 is none.
+func least(most, limit int) int {
 	if limit > 0 {
 		return min(most, limit)
 	}
 	return most
 }
 
+// allows reports whether one request can read r.
+func (c Cost) allows(r Range) bool {
+	return r.Function.Reads() && r.ItemBytes >= 0 && r.Quantity >= 1 && r.Quantity <= c.most(r) && r.end() <= 1<<16
+}
+
 // Price returns what a read of r takes.
 func (c Cost) Price(r Range) time.Duration {
-	bytes := 2 * r.Quantity
-	if r.Function.Bits() {
-		bytes = (r.Quantity + 7) / 8
-	}
-	return c.Exchange + time.Duration(bytes)*c.Byte
+	return c.Exchange + c.Turnaround + time.Duration(r.bytes())*c.Byte
 }
 
 func (c Cost) tooLong(price time.Duration) bool { return c.Longest > 0 && price > c.Longest }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	busyTries = 3                      // after the first
-	busyPause = 100 * time.Millisecond // doubled each time
+	putOffs     = 3                      // after the first try
+	putOffPause = 100 * time.Millisecond // doubled each time
 
 	// broadcastHold is the time units get to obey a broadcast before the next
 	// request. MODBUS over Serial Line V1.02, section 2.4.1.
@@ -25,18 +25,17 @@ func (l *Line) exchange(ctx context.Context, client *modbus.Client, r *request) 
 	began := time.Now()
 	answer, err := client.Do(ctx, r.unit.id, r.pdu, l.timeout(r))
 	now := time.Now()
+	if err == nil && r.reads() {
+		l.observed(r, answer)
+	}
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wire = client.Counters()
-	l.busy += now.Sub(began)
-	r.unit.free = now.Add(l.o.Gap[r.unit.id])
+	l.spent(r, now.Sub(began), now)
 	r.count(err)
-	if !r.probe.IsZero() {
-		l.probeFree = now.Add(probeShare * now.Sub(began))
-	}
 	again, keep := l.judge(r, answer, err, now)
-	if again {
+	if again && len(r.callers) > 0 {
 		l.queue = slices.Insert(l.queue, 0, r)
 		r.unit.stats.Retries++
 		return keep
@@ -44,7 +43,7 @@ func (l *Line) exchange(ctx context.Context, client *modbus.Client, r *request) 
 	if errors.Is(err, modbus.ErrConn) {
 		err = fmt.Errorf("%w: %w", ErrNotConnected, err)
 	}
-	r.result <- result{answer, err}
+	r.end(result{answer, err})
 	return keep
 }
 
@@ -62,22 +61,45 @@ func (l *Line) timeout(r *request) time.Duration {
 	return r.unit.turnaround.timeout(l.o.Timeout)
 }
 
-func (r *request) reads() bool { return r.pdu.Function().Reads() }
+// observed shows an answer to whoever observes. l.mu is not held: an observer
+// may ask for Stats.
+func (l *Line) observed(r *request, a modbus.Answer) {
+	l.mu.Lock()
+	observers := l.observers
+	l.mu.Unlock()
+	for _, f := range observers {
+		f(r.unit.id, r.pdu, a)
+	}
+}
+
+// spent notes what an exchange took. l.mu is held.
+func (l *Line) spent(r *request, took time.Duration, now time.Time) {
+	l.busy += took
+	r.unit.stats.Busy += took
+	r.unit.free = now.Add(l.o.Gap[r.unit.id])
+	if r.probe {
+		l.probeFree = now.Add(probeShare * took)
+	}
+}
 
 // judge says whether r is to be sent again and the connection to be kept. l.mu
 // is held.
 func (l *Line) judge(r *request, answer modbus.Answer, err error, now time.Time) (again, keep bool) {
+	l.faultsOver(r.unit, now)
 	exception, declined := errors.AsType[modbus.Exception](err)
 	switch {
-	case err == nil, declined && exception != modbus.GatewayTarget:
+	case err == nil:
 		l.answered(r, answer, now)
-		return exception == modbus.ServerDeviceBusy && r.askLater(now), true
-	case declined || errors.Is(err, modbus.ErrTimeout):
+		return false, true
+	case declined:
+		return l.declined(r, answer, exception, now), true
+	case errors.Is(err, modbus.ErrTimeout):
 		healthy := !r.unit.down && r.unit.timeouts == 0
-		keep = !l.timedOut(r, now)
-		return !declined && healthy && r.resend(), keep
+		gone := l.missed(r, modbus.ErrTimeout, now)
+		return healthy && r.resend(), !gone || l.alive()
 	case errors.Is(err, modbus.ErrDamaged):
-		return r.repair(), true
+		l.missed(r, modbus.ErrDamaged, now)
+		return !r.unit.down && r.repair(), true
 	case errors.Is(err, modbus.ErrConn):
 		return r.resend(), false
 	}
@@ -96,21 +118,20 @@ func (l *Line) answered(r *request, a modbus.Answer, now time.Time) {
 	}
 }
 
-// timedOut notes a missing answer and reports whether the connection itself may
-// be dead: on an endpoint that is so when the last unit falls silent. A line is
-// kept, since its client knows which late answers may still come. l.mu is held.
-func (l *Line) timedOut(r *request, now time.Time) (dead bool) {
+// missed notes that an exchange had no valid answer of the unit, and reports
+// whether the unit went down by it. l.mu is held.
+func (l *Line) missed(r *request, why error, now time.Time) (gone bool) {
 	u := r.unit
 	l.seen(u)
-	if !r.probe.IsZero() {
+	if r.probe {
 		u.probed(now)
 	}
-	if !u.timedOut(now) {
-		return false
+	gone = u.missed(why, now)
+	if gone {
+		l.o.Log.Warn("unit down", "unit", u.id, "err", why)
+		l.refuse(ErrUnitDown, func(q *request) bool { return q.unit == u && q.class != Probe })
 	}
-	l.o.Log.Warn("unit down", "unit", u.id, "timeouts", u.timeouts)
-	l.refuse(ErrUnitDown, func(q *request) bool { return q.unit == u && q.class != Probe })
-	return l.o.Framing != modbus.RTU && l.allDown()
+	return gone
 }
 
 // seen gives the other units their turn. l.mu is held.
@@ -119,13 +140,19 @@ func (l *Line) seen(u *unit) {
 	u.turn = l.turn
 }
 
-func (l *Line) allDown() bool {
+// alive reports whether the connection is worth keeping when a unit has gone: an
+// endpoint's may be dead itself when no unit is left. A line is kept, since its
+// client knows which late answers may still come. l.mu is held.
+func (l *Line) alive() bool {
+	if l.o.Framing == modbus.RTU {
+		return true
+	}
 	for _, u := range l.units {
 		if !u.down {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // silence returns how long the line was silent between a request and its answer.
@@ -137,38 +164,28 @@ func (l *Line) silence(req modbus.PDU, a modbus.Answer) time.Duration {
 // resend says whether r is worth another try after nothing came: once, and
 // never a write, which may have been obeyed.
 func (r *request) resend() bool {
-	again := r.probe.IsZero() && !r.resent && r.reads()
+	again := !r.probe && !r.resent && r.reads()
 	r.resent = true
 	return again
 }
 
 // repair is resend after damage.
 func (r *request) repair() bool {
-	again := r.probe.IsZero() && !r.repaired && r.reads()
+	again := !r.probe && !r.repaired && r.reads()
 	r.repaired = true
 	return again
-}
-
-// askLater gives a busy unit time. Such a unit did not obey, so that a write can
-// be sent again. V1.1b3, section 7.
-func (r *request) askLater(now time.Time) bool {
-	if r.busy == busyTries || !r.probe.IsZero() {
-		return false
-	}
-	r.unit.free = now.Add(busyPause << r.busy)
-	r.busy++
-	return true
 }
 
 // count adds an exchange to the counters of its unit.
 func (r *request) count(err error) {
 	s := &r.unit.stats
-	_, declined := errors.AsType[modbus.Exception](err)
+	exception, declined := errors.AsType[modbus.Exception](err)
 	switch {
 	case err == nil:
 		s.OK++
 	case declined:
 		s.Exceptions++
+		r.unit.exceptions[exception]++
 	case errors.Is(err, modbus.ErrTimeout):
 		s.Timeouts++
 	case errors.Is(err, modbus.ErrDamaged):
@@ -177,7 +194,7 @@ func (r *request) count(err error) {
 		return // nothing was sent, or the connection was lost
 	}
 	s.Requests++
-	if !r.probe.IsZero() {
+	if r.probe {
 		s.Probes++
 	}
 }

@@ -38,6 +38,9 @@ type Options struct {
 	Log *slog.Logger // nil logs nothing
 }
 
+// Observer is told of a valid answer to a read.
+type Observer func(unit modbus.UnitID, req modbus.PDU, a modbus.Answer)
+
 // Line owns one serial line or endpoint. Safe for concurrent use.
 type Line struct {
 	o    Options       // immutable once set
@@ -46,6 +49,7 @@ type Line struct {
 	mu        sync.Mutex // guards the rest
 	queue     []*request // by arrival
 	units     map[modbus.UnitID]*unit
+	observers []Observer
 	turn      uint64 // exchanges so far
 	probeFree time.Time
 	connected bool
@@ -70,48 +74,32 @@ func New(o Options) *Line {
 // A read is sent once more after damage and after a missing answer; a write is
 // not, for the unit may have obeyed, but is granted the longest wait. A unit that is busy (exception 06) is asked
 // up to three more times. Any other exception is returned as a
-// [modbus.Exception]. While the line can't be opened Do returns
+// [modbus.Exception]. Reads that are the same and wait at the same time share
+// one exchange, so the answer's PDU must not be changed. While the line can't be opened Do returns
 // [ErrNotConnected] at once, for a unit that is down [ErrUnitDown] (class
 // [Probe] is sent nevertheless). If ctx ends first, Do returns its error, but
 // what is on the wire then is not called back.
 func (l *Line) Do(ctx context.Context, c Class, unit modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
-	r, err := l.enqueue(c, unit, req)
+	r, mine, err := l.enqueue(c, unit, req)
 	if err != nil {
 		return modbus.Answer{}, err
 	}
 	select {
-	case res := <-r.result:
+	case res := <-mine:
 		return res.answer, res.err
 	case <-ctx.Done():
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.remove(r)
+		l.leave(r, mine)
 		return modbus.Answer{}, ctx.Err()
 	}
 }
 
-func (l *Line) enqueue(c Class, id modbus.UnitID, req modbus.PDU) (*request, error) {
+// Observe lets f see every valid answer to a read from now on, before whoever
+// asked has it. f is called from the line's goroutine: it must not block, and
+// must not change what it sees.
+func (l *Line) Observe(f Observer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	u := l.units[id]
-	if u == nil {
-		u = newUnit(id)
-		l.units[id] = u
-	}
-	switch {
-	case l.lost:
-		return nil, ErrNotConnected
-	case u.down && c != Probe:
-		return nil, ErrUnitDown
-	}
-	u.asked(req)
-	r := &request{class: c, unit: u, pdu: req, result: make(chan result, 1)}
-	l.queue = append(l.queue, r)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-	return r, nil
+	l.observers = append(l.observers[:len(l.observers):len(l.observers)], f)
 }
 
 // Run owns the line until ctx ends, and then returns nil.
@@ -121,16 +109,48 @@ func (l *Line) Run(ctx context.Context) error {
 	l.mu.Unlock()
 	// One client for all connections: units may still owe answers from before.
 	client := modbus.NewClient(nil, l.o.Framing, l.o.Timing)
-	for {
-		conn := l.connect(ctx)
-		if conn == nil {
-			l.down()
-			return nil
-		}
+	Redial(ctx, l.o.Dial, l.o.Log, l.state, func(ctx context.Context, conn modbus.Conn) {
 		client.Reconnect(conn)
 		l.serve(ctx, client)
-		conn.Close()
+	})
+	l.down()
+	return nil
+}
+
+func (l *Line) state(connected bool) {
+	if connected {
+		l.up()
+	} else {
+		l.down()
 	}
+}
+
+// up notes that the line is open.
+func (l *Line) up() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if !l.connected {
+		l.since = now
+	}
+	l.connected, l.lost = true, false
+	l.opened++
+	for _, u := range l.units {
+		if u.down {
+			u.probeSoon(now) // it may have been the line's fault
+		}
+	}
+}
+
+// down notes that the line can't be opened, and refuses what waits for it.
+func (l *Line) down() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.lost {
+		l.since = time.Now()
+	}
+	l.connected, l.lost = false, true
+	l.refuse(ErrNotConnected, func(*request) bool { return true })
 }
 
 // serve sends what is queued until the connection is lost or ctx ends.

@@ -13,11 +13,27 @@ import (
 type Range struct {
 	Function modbus.FunctionCode // 1 to 4: it names the table
 	Addr     uint16
-	Quantity int // at least 1; Addr+Quantity is at most 65536
+	Quantity int // items, at least 1; Addr+Quantity is at most 65536
+
+	// ItemBytes is how many bytes an item takes where the unit's dialect counts
+	// otherwise than the function; 0: as the function has it. A negative one
+	// marks what can't be planned, since its quantity is no count.
+	ItemBytes int
 }
 
 // end is the address after the last one: up to 65536, hence no uint16.
 func (r Range) end() int { return int(r.Addr) + r.Quantity }
+
+// bytes returns how many bytes of values r takes.
+func (r Range) bytes() int {
+	switch {
+	case r.ItemBytes != 0:
+		return r.Quantity * r.ItemBytes
+	case r.Function.Bits():
+		return (r.Quantity + 7) / 8
+	}
+	return 2 * r.Quantity
+}
 
 // Touches reports whether r and o have an address of the same table in common.
 func (r Range) Touches(o Range) bool {
@@ -27,21 +43,25 @@ func (r Range) Touches(o Range) bool {
 // hull returns the smallest range around r and o.
 func (r Range) hull(o Range) Range {
 	from := min(r.Addr, o.Addr)
-	return Range{r.Function, from, max(r.end(), o.end()) - int(from)}
+	r.Quantity = max(r.end(), o.end()) - int(from)
+	r.Addr = from
+	return r
 }
 
 // Block is one read request and what it is for.
 type Block struct {
 	Range
 	Holds []int // indexes of the wanted ranges inside, by address
+	Alone bool  // it is an exclusive range, to be read as it is
 }
 
 // Split cuts a block into two that hold half of its wanted ranges each, to find
-// what made the unit refuse the whole; ok is false for a block of one range.
+// what made the unit refuse the whole; ok is false for a block of one range and
+// for an exclusive one.
 // If the unit answers both halves, the addresses between them are the hole.
 // The given ranges are those the block was planned from.
 func (b Block) Split(want []Range) (left, right Block, ok bool) {
-	if len(b.Holds) < 2 {
+	if len(b.Holds) < 2 || b.Alone {
 		return b, Block{}, false
 	}
 	half := len(b.Holds) / 2
@@ -53,37 +73,73 @@ func around(want []Range, holds []int) Block {
 	for _, i := range holds[1:] {
 		r = r.hull(want[i])
 	}
-	return Block{r, slices.Clone(holds)}
+	return Block{Range: r, Holds: slices.Clone(holds)}
 }
 
 // Plan returns the reads that fetch the wanted ranges of one unit in the least
-// time, by table and address. Every block spans at most the quantity its cost
-// allows, and none touches a range to avoid. A wanted range that can't be read
-// (empty, longer than the greatest quantity, past address 65535, not a read
-// function, or touching a range to avoid) is in no block.
+// time, by table, bytes an item and address. Ranges of different ItemBytes share
+// no block. Every block spans at most the quantity its cost allows, and none
+// touches a range to avoid, of the cost or of the caller. A wanted range that
+// lies in one of the cost's exclusive ranges is fetched by a block that is that
+// range; no other block touches it. A wanted range that can't be read (empty,
+// longer than the greatest quantity, past address 65535, not a read function, no
+// count, or touching what it mustn't) is in no block.
 func Plan(want []Range, cost Cost, avoid []Range) []Block {
-	var blocks []Block
-	for f := modbus.FuncReadCoils; f <= modbus.FuncReadInputRegisters; f++ {
-		holds := readable(want, f, cost, avoid)
+	avoid = slices.Concat(avoid, cost.Avoid)
+	blocks := exclusive(want, cost, avoid)
+	avoid = append(avoid, cost.Exclusive...)
+	for _, t := range tables(want) {
+		holds := slices.DeleteFunc(t, func(i int) bool { return !cost.allows(want[i]) || touchesAny(want[i], avoid) })
 		blocks = append(blocks, plan(want, holds, cost, avoid)...)
+	}
+	slices.SortStableFunc(blocks, func(a, b Block) int { return a.compare(b.Range) })
+	return blocks
+}
+
+// exclusive returns the blocks of ranges that are read alone.
+func exclusive(want []Range, cost Cost, avoid []Range) (blocks []Block) {
+	for _, e := range cost.Exclusive {
+		if !cost.allows(e) || touchesAny(e, avoid) {
+			continue
+		}
+		b := Block{Range: e, Alone: true}
+		for i, r := range want {
+			if r.Quantity > 0 && r.ItemBytes == e.ItemBytes && e.hull(r) == e && r.Function == e.Function {
+				b.Holds = append(b.Holds, i)
+			}
+		}
+		if b.Holds != nil {
+			blocks = append(blocks, b)
+		}
 	}
 	return blocks
 }
 
-// readable returns the indexes of the ranges of table f that one request can
-// fetch, by address, the longer first.
-func readable(want []Range, f modbus.FunctionCode, cost Cost, avoid []Range) []int {
-	var holds []int
-	for i, r := range want {
-		if r.Function != f || r.Quantity < 1 || r.Quantity > cost.most(f) || r.end() > 1<<16 || touchesAny(r, avoid) {
-			continue
-		}
-		holds = append(holds, i)
+// tables returns the indexes of the ranges that may share a block, by address,
+// the longer first.
+func tables(want []Range) (ts [][]int) {
+	all := make([]int, len(want))
+	for i := range all {
+		all[i] = i
 	}
-	slices.SortFunc(holds, func(a, b int) int {
-		return cmp.Or(cmp.Compare(want[a].Addr, want[b].Addr), cmp.Compare(want[b].Quantity, want[a].Quantity), cmp.Compare(a, b))
-	})
-	return holds
+	slices.SortFunc(all, func(a, b int) int { return cmp.Or(want[a].compare(want[b]), cmp.Compare(a, b)) })
+	start := 0
+	for k := range all {
+		if k+1 == len(all) || !want[all[k]].mixes(want[all[k+1]]) {
+			ts = append(ts, all[start:k+1:k+1])
+			start = k + 1
+		}
+	}
+	return ts
+}
+
+// mixes reports whether r and o can be in one block.
+func (r Range) mixes(o Range) bool { return r.Function == o.Function && r.ItemBytes == o.ItemBytes }
+
+// compare orders ranges by table and address, the longer first.
+func (r Range) compare(o Range) int {
+	return cmp.Or(cmp.Compare(r.Function, o.Function), cmp.Compare(r.ItemBytes, o.ItemBytes),
+		cmp.Compare(r.Addr, o.Addr), cmp.Compare(o.Quantity, r.Quantity))
 }
 
 func touchesAny(r Range, avoid []Range) bool {
@@ -137,7 +193,7 @@ func bestStep(i int, best []step, outer func(int) Range, cost Cost, avoid []Rang
 	for j := i - 1; j >= 0; j-- {
 		block = block.hull(outer(j))
 		price := cost.Price(block)
-		if block.Quantity > cost.most(block.Function) || cost.tooLong(price) || touchesAny(block, avoid) {
+		if block.Quantity > cost.most(block) || cost.tooLong(price) || touchesAny(block, avoid) {
 			break // and so is every longer block
 		}
 		if t := best[j].time + price; t <= s.time {

@@ -23,12 +23,14 @@ func TestCostIsTheTimeOnTheWire(t *testing.T) {
 			t.Errorf("%d registers cost %v, want %v", quantity, got, want)
 		}
 	}
-	if got, want := NewCost(modbus.LineTiming{}, time.Millisecond).Price(Range{1, 0, 2000}), time.Millisecond; got != want {
+	if got, want := NewCost(modbus.LineTiming{}, time.Millisecond).Price(Range{Function: 1, Addr: 0, Quantity: 2000}), time.Millisecond; got != want {
 		t.Errorf("2000 coils of an endpoint cost %v, want %v", got, want)
 	}
 }
 
-func holding(addr, quantity int) Range { return Range{3, uint16(addr), quantity} }
+func holding(addr, quantity int) Range {
+	return Range{Function: 3, Addr: uint16(addr), Quantity: quantity}
+}
 
 func TestPlanKeepsWhatItMustKeep(t *testing.T) {
 	tests := []struct {
@@ -43,65 +45,65 @@ func TestPlanKeepsWhatItMustKeep(t *testing.T) {
 			"a gap of 12 registers costs less than a request, one of 13 more",
 			[]Range{holding(0, 2), holding(14, 2), holding(29, 2)},
 			at9600, nil,
-			[]Block{{holding(0, 16), []int{0, 1}}, {holding(29, 2), []int{2}}},
+			[]Block{{Range: holding(0, 16), Holds: []int{0, 1}}, {Range: holding(29, 2), Holds: []int{2}}},
 		},
 		{
 			"duplicates, overlaps and ranges inside others are read once",
 			[]Range{holding(10, 4), holding(10, 4), holding(11, 1), holding(12, 4)},
 			at9600, nil,
-			[]Block{{holding(10, 6), []int{0, 1, 2, 3}}},
+			[]Block{{Range: holding(10, 6), Holds: []int{0, 1, 2, 3}}},
 		},
 		{
 			"a range inside another follows it across a cut",
 			[]Range{holding(0, 100), holding(90, 4), holding(95, 100)},
 			at9600, nil,
-			[]Block{{holding(0, 100), []int{0, 1}}, {holding(95, 100), []int{2}}},
+			[]Block{{Range: holding(0, 100), Holds: []int{0, 1}}, {Range: holding(95, 100), Holds: []int{2}}},
 		},
 		{
 			"125 registers fit, 126 don't",
 			[]Range{holding(0, 1), holding(124, 1), holding(125, 1)},
 			Cost{Exchange: time.Second},
 			nil,
-			[]Block{{holding(0, 1), []int{0}}, {holding(124, 2), []int{1, 2}}},
+			[]Block{{Range: holding(0, 1), Holds: []int{0}}, {Range: holding(124, 2), Holds: []int{1, 2}}},
 		},
 		{
 			"tables apart",
-			[]Range{{4, 0, 1}, {3, 0, 1}, {2, 0, 1}, {1, 0, 1}},
+			[]Range{{Function: 4, Addr: 0, Quantity: 1}, {Function: 3, Addr: 0, Quantity: 1}, {Function: 2, Addr: 0, Quantity: 1}, {Function: 1, Addr: 0, Quantity: 1}},
 			at9600, nil,
-			[]Block{{Range{1, 0, 1}, []int{3}}, {Range{2, 0, 1}, []int{2}}, {Range{3, 0, 1}, []int{1}}, {Range{4, 0, 1}, []int{0}}},
+			[]Block{{Range: Range{Function: 1, Addr: 0, Quantity: 1}, Holds: []int{3}}, {Range: Range{Function: 2, Addr: 0, Quantity: 1}, Holds: []int{2}}, {Range: Range{Function: 3, Addr: 0, Quantity: 1}, Holds: []int{1}}, {Range: Range{Function: 4, Addr: 0, Quantity: 1}, Holds: []int{0}}},
 		},
 		{
 			"the last address",
 			[]Range{holding(65530, 2), holding(65534, 2), holding(65535, 2)},
 			at9600, nil,
-			[]Block{{holding(65530, 6), []int{0, 1}}},
+			[]Block{{Range: holding(65530, 6), Holds: []int{0, 1}}},
 		},
 		{
 			"never across a hole, nor what touches one",
 			[]Range{holding(0, 2), holding(2, 2), holding(5, 2), holding(6, 2)},
 			at9600,
-			[]Range{holding(4, 1), holding(7, 9), {4, 0, 9}},
-			[]Block{{holding(0, 4), []int{0, 1}}, {holding(5, 2), []int{2}}},
+			[]Range{holding(4, 1), holding(7, 9), {Function: 4, Addr: 0, Quantity: 9}},
+			[]Block{{Range: holding(0, 4), Holds: []int{0, 1}}, {Range: holding(5, 2), Holds: []int{2}}},
 		},
 		{
 			"what no request can read is in no block",
-			[]Range{holding(0, 126), holding(5, 0), {6, 1, 1}, {1, 0, 2001}, holding(7, 1)},
+			[]Range{holding(0, 126), holding(5, 0), {Function: 6, Addr: 1, Quantity: 1}, {Function: 1, Addr: 0, Quantity: 2001}, holding(7, 1)},
 			at9600, nil,
-			[]Block{{holding(7, 1), []int{4}}},
+			[]Block{{Range: holding(7, 1), Holds: []int{4}}},
 		},
 		{
 			"the unit's own limit",
-			[]Range{holding(0, 40), holding(40, 21), {1, 0, 9}, {1, 9, 8}},
+			[]Range{holding(0, 40), holding(40, 21), {Function: 1, Addr: 0, Quantity: 9}, {Function: 1, Addr: 9, Quantity: 8}},
 			Cost{Exchange: time.Second, MaxRegisters: 60, MaxBits: 16},
 			nil,
-			[]Block{{Range{1, 0, 9}, []int{2}}, {Range{1, 9, 8}, []int{3}}, {holding(0, 40), []int{0}}, {holding(40, 21), []int{1}}},
+			[]Block{{Range: Range{Function: 1, Addr: 0, Quantity: 9}, Holds: []int{2}}, {Range: Range{Function: 1, Addr: 9, Quantity: 8}, Holds: []int{3}}, {Range: holding(0, 40), Holds: []int{0}}, {Range: holding(40, 21), Holds: []int{1}}},
 		},
 		{
 			"no merged block longer than allowed, but a single range may be",
 			[]Range{holding(0, 30), holding(30, 4), holding(34, 4), holding(38, 4)},
 			Cost{Exchange: 10, Byte: 1, Longest: 26},
 			nil,
-			[]Block{{holding(0, 30), []int{0}}, {holding(30, 4), []int{1}}, {holding(34, 8), []int{2, 3}}},
+			[]Block{{Range: holding(0, 30), Holds: []int{0}}, {Range: holding(30, 4), Holds: []int{1}}, {Range: holding(34, 8), Holds: []int{2, 3}}},
 		},
 	}
 	for _, tt := range tests {
@@ -129,7 +131,7 @@ func randomMap(rng *rand.Rand) (want []Range, cost Cost, avoid []Range) {
 	base := rng.IntN(2) * (1<<16 - 40)
 	randomRange := func(longest int) Range {
 		addr := base + rng.IntN(40)
-		return Range{modbus.FunctionCode(2 + rng.IntN(2)), uint16(addr), 1 + rng.IntN(min(longest, 1<<16-addr))}
+		return Range{Function: modbus.FunctionCode(2 + rng.IntN(2)), Addr: uint16(addr), Quantity: 1 + rng.IntN(min(longest, 1<<16-addr))}
 	}
 	for range 1 + rng.IntN(6) {
 		want = append(want, randomRange(12))
@@ -161,7 +163,7 @@ func checkPlan(t *testing.T, want []Range, cost Cost, avoid []Range, plan []Bloc
 		}
 	}
 	for i, r := range want {
-		readable := r.Quantity <= cost.most(r.Function) && !touchesAny(r, avoid)
+		readable := r.Quantity <= cost.most(r) && !touchesAny(r, avoid)
 		if readable && held[i] != 1 || !readable && held[i] != 0 {
 			t.Fatalf("range %v (can be read: %v) is in %d blocks", r, readable, held[i])
 		}
@@ -171,7 +173,7 @@ func checkPlan(t *testing.T, want []Range, cost Cost, avoid []Range, plan []Bloc
 // allowed grants a block that is no longer than one of its own ranges any
 // time; the caller's ranges are short enough to make that rare.
 func allowed(b Block, cost Cost) bool {
-	return b.Quantity <= cost.most(b.Function) && b.end() <= 1<<16 && (!cost.tooLong(cost.Price(b.Range)) || b.Quantity <= 12)
+	return b.Quantity <= cost.most(b.Range) && b.end() <= 1<<16 && (!cost.tooLong(cost.Price(b.Range)) || b.Quantity <= 12)
 }
 
 func total(plan []Block, cost Cost) (sum time.Duration) {
@@ -184,7 +186,7 @@ func total(plan []Block, cost Cost) (sum time.Duration) {
 // bestOfAll tries every way to share the ranges out among blocks.
 func bestOfAll(want []Range, cost Cost, avoid []Range) time.Duration {
 	want = slices.DeleteFunc(slices.Clone(want), func(r Range) bool {
-		return r.Quantity > cost.most(r.Function) || touchesAny(r, avoid)
+		return r.Quantity > cost.most(r) || touchesAny(r, avoid)
 	})
 	best := time.Duration(1 << 60)
 	var share func(i int, blocks []Range)
@@ -199,7 +201,7 @@ func bestOfAll(want []Range, cost Cost, avoid []Range) time.Duration {
 		}
 		for k, b := range blocks {
 			h := b.hull(want[i])
-			legal := h.Quantity <= cost.most(h.Function) && !touchesAny(h, avoid)
+			legal := h.Quantity <= cost.most(h) && !touchesAny(h, avoid)
 			short := !cost.tooLong(cost.Price(h)) || h == want[i] || h == b
 			if b.Function == want[i].Function && legal && short {
 				blocks[k] = h

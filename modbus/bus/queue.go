@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -23,20 +24,74 @@ const (
 
 // request waits for its turn on a line.
 type request struct {
-	class  Class
-	unit   *unit
-	pdu    modbus.PDU
-	probe  time.Time   // when the line's own probe is due; zero for a request
-	result chan result // takes one
+	class   Class
+	unit    *unit
+	pdu     modbus.PDU
+	probe   bool          // the line's own, not a caller's
+	due     time.Time     // not sent before then
+	callers []chan result // each takes one result
 
 	resent   bool // after a timeout or a lost connection
 	repaired bool // after damage
-	busy     int  // exceptions 06 so far
+	put      int  // times the unit put it off: exceptions 05 and 06
 }
 
 type result struct {
 	answer modbus.Answer
 	err    error
+}
+
+// end tells everybody who waits for r how it ended.
+func (r *request) end(res result) {
+	for _, c := range r.callers {
+		c <- res
+	}
+}
+
+func (r *request) reads() bool { return r.pdu.Function().Reads() }
+
+// serves reports whether the answer to r answers q too. Class [Probe] stays
+// alone: it is sent where others are refused.
+func (r *request) serves(q *request) bool {
+	return r.unit == q.unit && r.reads() && r.class != Probe && q.class != Probe && bytes.Equal(r.pdu, q.pdu)
+}
+
+// enqueue lets a request wait for its turn, or the caller for the answer to one
+// that waits already.
+func (l *Line) enqueue(c Class, id modbus.UnitID, req modbus.PDU) (r *request, mine chan result, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.unit(id)
+	switch {
+	case l.lost:
+		return nil, nil, ErrNotConnected
+	case u.down && c != Probe:
+		return nil, nil, ErrUnitDown
+	}
+	u.asked(req)
+	r, mine = &request{class: c, unit: u, pdu: req}, make(chan result, 1)
+	if i := slices.IndexFunc(l.queue, func(q *request) bool { return q.serves(r) }); i >= 0 {
+		r = l.queue[i]
+		r.class = min(r.class, c)
+	} else {
+		l.queue = append(l.queue, r)
+	}
+	r.callers = append(r.callers, mine)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	return r, mine, nil
+}
+
+// leave lets a caller give up. What nobody waits for is not sent.
+func (l *Line) leave(r *request, mine chan result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.callers = slices.DeleteFunc(r.callers, func(c chan result) bool { return c == mine })
+	if len(r.callers) == 0 {
+		l.remove(r)
+	}
 }
 
 // sooner orders requests that can be sent: by class, then the unit that waits
@@ -47,8 +102,8 @@ func sooner(a, b *request) int {
 
 // ready returns when the request may be sent, as far as its unit is concerned.
 func (r *request) ready() time.Time {
-	if r.probe.After(r.unit.free) {
-		return r.probe
+	if r.due.After(r.unit.free) {
+		return r.due
 	}
 	return r.unit.free
 }
@@ -84,12 +139,12 @@ func (l *Line) probes() []*request {
 	for _, u := range l.units {
 		idle = idle && u.down
 		if u.down {
-			probes = append(probes, &request{class: Poll, unit: u, pdu: u.probe, probe: u.probeAt, result: make(chan result, 1)})
+			probes = append(probes, &request{class: Poll, unit: u, pdu: u.probe, probe: true, due: u.probeAt})
 		}
 	}
 	for _, p := range probes {
-		if !idle && l.probeFree.After(p.probe) {
-			p.probe = l.probeFree
+		if !idle && l.probeFree.After(p.due) {
+			p.due = l.probeFree
 		}
 	}
 	return probes
@@ -106,7 +161,7 @@ func (l *Line) refuse(err error, match func(*request) bool) {
 		if !match(r) {
 			return false
 		}
-		r.result <- result{err: err}
+		r.end(result{err: err})
 		return true
 	})
 }

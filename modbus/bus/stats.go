@@ -2,6 +2,7 @@ package bus
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ type Stats struct {
 type UnitStats struct {
 	Unit  modbus.UnitID
 	Down  bool
+	Cause error     // why it is down: [modbus.ErrTimeout], [modbus.ErrDamaged] or [modbus.GatewayTarget]; nil while it is up
 	Since time.Time // of the last change to up or down; zero if it never answered and isn't down
 
 	Requests   uint64 // OK, declined, timed out or damaged; probes and retries included
@@ -29,8 +31,10 @@ type UnitStats struct {
 	Probes     uint64
 	OK         uint64 // answered, not by an exception
 	Exceptions uint64
+	ByCode     map[modbus.Exception]uint64 // Exceptions by their code
 	Timeouts   uint64
 	Damaged    uint64
+	Busy       time.Duration // for which its exchanges held the line, waits for its answers included
 
 	Turnaround time.Duration // mean silence between request and answer; 0 if it never answered
 	Timeout    time.Duration // silence a read is granted now
@@ -46,9 +50,21 @@ func (l *Line) Stats() Stats {
 	}
 	for _, u := range l.units {
 		v := u.stats
-		v.Down, v.Turnaround, v.Timeout = u.down, u.turnaround.mean, u.turnaround.timeout(l.o.Timeout)
+		v.Down, v.Cause, v.ByCode = u.down, u.cause, maps.Clone(u.exceptions)
+		v.Turnaround, v.Timeout = u.turnaround.mean, u.turnaround.timeout(l.o.Timeout)
 		s.Units = append(s.Units, v)
 	}
 	slices.SortFunc(s.Units, func(a, b UnitStats) int { return cmp.Compare(a.Unit, b.Unit) })
 	return s
+}
+
+// Turnaround returns the mean silence between a request to the unit and its
+// answer, 0 if it never answered: what plans of its reads should count with.
+func (l *Line) Turnaround(id modbus.UnitID) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if u := l.units[id]; u != nil {
+		return u.turnaround.mean
+	}
+	return 0
 }

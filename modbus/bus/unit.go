@@ -1,13 +1,15 @@
 package bus
 
 import (
+	"errors"
 	"time"
 
 	"skyhaul/modbus"
 )
 
 const (
-	timeoutsToDown = 3 // in a row
+	timeoutsToDown = 3 // without a valid answer between them
+	damagedToDown  = 8 // likewise: noise alone hardly ever spoils so many
 	firstProbe     = time.Second
 	longestProbe   = time.Minute
 
@@ -22,20 +24,30 @@ type unit struct {
 	turnaround turnaround
 	turn       uint64     // of its last exchange: the least is served next
 	free       time.Time  // before then it wants no request
-	timeouts   int        // in a row
+	timeouts   int        // since its last valid answer
+	damaged    int        // likewise
 	probe      modbus.PDU // asks whether it is there: any valid answer will do
 
 	down    bool
+	cause   error         // of being down
 	probeAt time.Time     // of a unit that is down
 	backoff time.Duration // between the last two probes
 	probes  int           // since it went down
 
-	stats UnitStats
+	stats      UnitStats
+	exceptions map[modbus.Exception]uint64 // of stats
+	faults     map[modbus.Exception]fault  // that it reports at present
 }
 
-func newUnit(id modbus.UnitID) *unit {
-	u := &unit{id: id, stats: UnitStats{Unit: id}}
-	u.probe, _ = modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1)
+// unit returns the unit with this id, which may be new. l.mu is held.
+func (l *Line) unit(id modbus.UnitID) *unit {
+	u := l.units[id]
+	if u == nil {
+		u = &unit{id: id, exceptions: map[modbus.Exception]uint64{}, faults: map[modbus.Exception]fault{}}
+		u.stats.Unit = id
+		u.probe, _ = modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1)
+		l.units[id] = u
+	}
 	return u
 }
 
@@ -45,18 +57,23 @@ func (u *unit) answered(now time.Time) (back bool) {
 	if back || u.stats.Since.IsZero() {
 		u.stats.Since = now
 	}
-	u.down, u.timeouts = false, 0
+	u.down, u.cause, u.timeouts, u.damaged = false, nil, 0, 0
 	return back
 }
 
-// timedOut takes in a missing answer and reports whether the unit went down by it.
-func (u *unit) timedOut(now time.Time) (gone bool) {
-	u.timeouts++
-	u.turnaround.expired()
-	if u.down || u.timeouts < timeoutsToDown {
+// missed takes in an exchange without a valid answer and reports whether the
+// unit went down by it.
+func (u *unit) missed(why error, now time.Time) (gone bool) {
+	if errors.Is(why, modbus.ErrDamaged) {
+		u.damaged++
+	} else {
+		u.timeouts++
+		u.turnaround.expired()
+	}
+	if u.down || u.timeouts < timeoutsToDown && u.damaged < damagedToDown {
 		return false
 	}
-	u.down, u.probes, u.stats.Since = true, 0, now
+	u.down, u.cause, u.probes, u.stats.Since = true, why, 0, now
 	u.turnaround.doublings = 0 // probes begin short
 	u.probeSoon(now)
 	return true

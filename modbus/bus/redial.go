@@ -1,0 +1,84 @@
+package bus
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"skyhaul/modbus"
+)
+
+const (
+	dialTimeout  = 5 * time.Second
+	firstRetry   = time.Second / 2
+	longestRetry = 30 * time.Second
+)
+
+// Redial keeps a line open until ctx ends: it dials, with growing pauses until
+// that succeeds, lets serve use the connection, closes it when serve returns, and
+// dials again. It calls state with true after each dial that succeeded and with
+// false after each that failed; how long the line was away is logged in two
+// lines. All of it happens in the caller's goroutine.
+func Redial(ctx context.Context, dial func(context.Context) (modbus.Conn, error), log *slog.Logger,
+	state func(connected bool), serve func(context.Context, modbus.Conn),
+) {
+	var away outage
+	for ctx.Err() == nil {
+		conn, err := dialInTime(ctx, dial)
+		switch {
+		case err == nil:
+			away.ended(log)
+			away = outage{}
+			state(true)
+			serve(ctx, conn)
+			conn.Close()
+		case ctx.Err() == nil:
+			away.failed(log, err)
+			state(false)
+			pause(ctx, away.pause)
+		}
+	}
+}
+
+func dialInTime(ctx context.Context, dial func(context.Context) (modbus.Conn, error)) (modbus.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return dial(ctx)
+}
+
+// outage is a row of failures to open a line.
+type outage struct {
+	failures int
+	began    time.Time
+	pause    time.Duration // before the next attempt
+}
+
+func (o *outage) failed(log *slog.Logger, err error) {
+	o.failures++
+	o.pause = min(2*o.pause, longestRetry)
+	if o.failures == 1 {
+		o.began, o.pause = time.Now(), firstRetry
+		log.Warn("line not connected", "err", err)
+	}
+}
+
+func (o *outage) ended(log *slog.Logger) {
+	if o.failures > 0 {
+		log.Info("line connected again", "attempts", o.failures+1, "after", time.Since(o.began).Round(time.Millisecond))
+	}
+}
+
+// pause returns after about d, or when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(jittered(d)):
+	}
+}
+
+// jittered returns d give or take a fifth, so that what fails together isn't
+// tried together.
+func jittered(d time.Duration) time.Duration {
+	return d - d/5 + rand.N(2*d/5)
+}
