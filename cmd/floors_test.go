@@ -33,7 +33,7 @@ var floors = map[string]int{
 	"modbus/listen":  2, // a line that another client owns, overheard
 	"modbus/survey":  2, // what is on a line, and what is wrong with it
 	"edge/archive":   2, // records that flow computers keep, harvested once
-	"edge/textline":  2, // instruments that send plain text
+	"edge/textline":  1, // instruments that send plain text
 	"edge/scan":      2, // scan groups, quality, alarms; one pass -> one record a lane
 
 	"modbus/bus":       1, // one line owns one port or endpoint: scheduler, planner, dead units

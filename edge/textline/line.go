@@ -1,0 +1,277 @@
+package textline
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"maps"
+	"math"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"skyhaul/modbus"
+)
+
+// Options describes a line of such instruments.
+type Options struct {
+	Dial        func(context.Context) (modbus.Conn, error) // opens the port
+	Instruments map[modbus.UnitID]*Instrument
+	Framing     Framing
+	Timeout     time.Duration // longest wait for a line that was asked for; 0 is 1 s
+	Log         *slog.Logger  // nil logs nothing
+}
+
+const (
+	usualMaxAge = 2 * time.Second
+	writeTime   = 5 * time.Second // for a request on the slowest line
+	heldLines   = 64              // that came while nobody asked; older ones are dropped
+)
+
+// Dial returns a function that opens the port and answers Modbus/TCP for its
+// instruments: function 3 reads their fields, see [Address], everything else is
+// declined. An instrument that doesn't answer is silent as a unit.
+//
+// Lines carry nothing that names their request. A request is therefore not sent
+// before the one before was answered or its time-out has passed, and after a
+// time-out not before the port has been silent for as long again.
+func Dial(o Options) func(context.Context) (modbus.Conn, error) {
+	o.Timeout = cmp.Or(o.Timeout, time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return func(ctx context.Context) (modbus.Conn, error) {
+		port, err := o.Dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		near, far := net.Pipe()
+		c := &conn{Conn: near, port: port}
+		s := &session{o: o, port: port, lines: make(chan line, heldLines), latest: map[modbus.UnitID]reading{}}
+		c.running.Go(func() {
+			defer far.Close() // the client sees that the port is gone
+			s.listen()
+		})
+		c.running.Go(func() {
+			_ = modbus.Serve(context.Background(), far, modbus.TCP, modbus.LineTiming{}, s)
+		})
+		return c, nil
+	}
+}
+
+// conn is the client's end.
+type conn struct {
+	net.Conn
+	port    modbus.Conn
+	running sync.WaitGroup
+}
+
+// Close gives the port back.
+func (c *conn) Close() error {
+	_ = c.Conn.Close() // a pipe has nothing to say
+	err := c.port.Close()
+	c.running.Wait()
+	return err
+}
+
+// line is a line of text and when its end came.
+type line struct {
+	text []byte
+	at   time.Time
+}
+
+// reading is what an instrument said last.
+type reading struct {
+	values []float64
+	at     time.Time
+}
+
+// session is one connection. What listen doesn't use belongs to Handle, which
+// is called by one goroutine.
+type session struct {
+	o      Options
+	port   modbus.Conn
+	lines  chan line // closed when the port is gone
+	gone   bool
+	latest map[modbus.UnitID]reading
+	owing  bool // a request was not answered in time
+	deaf   bool // lines are not understood, and that was told
+}
+
+// listen cuts what the port brings into lines until it is closed or gone.
+func (s *session) listen() {
+	defer close(s.lines)
+	f := framer{Framing: s.o.Framing}
+	buf := make([]byte, 512)
+	for {
+		n, err := s.port.Read(buf)
+		f.feed(buf[:n], func(text []byte) {
+			l := line{slices.Clone(text), time.Now()}
+			for {
+				select {
+				case s.lines <- l:
+					return
+				default:
+				}
+				select {
+				case <-s.lines: // nobody reads them
+				default:
+				}
+			}
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Handle answers for the instruments.
+func (s *session) Handle(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+	in := s.o.Instruments[unit]
+	if in == nil {
+		return nil, false
+	}
+	r, err := modbus.ParseRequest(req)
+	switch {
+	case err != nil || r.Function != modbus.FuncReadHoldingRegisters:
+		return modbus.IllegalFunction.Answer(req), true
+	case int(r.Addr)+r.Quantity > Registers*len(in.Fields):
+		return modbus.IllegalDataAddress.Answer(req), true
+	}
+	values := s.read(unit, in)
+	if values == nil {
+		return nil, false
+	}
+	var registers []byte
+	for _, v := range values {
+		registers = binary.BigEndian.AppendUint64(registers, math.Float64bits(v))
+	}
+	answer := modbus.PDU{req[0], byte(2 * r.Quantity)}
+	return append(answer, registers[2*r.Addr:2*(int(r.Addr)+r.Quantity)]...), true
+}
+
+// read returns what an instrument says; nil if it is silent.
+func (s *session) read(unit modbus.UnitID, in *Instrument) []float64 {
+	s.drain()
+	oldest := time.Now()
+	if in.Request == nil {
+		oldest = oldest.Add(-cmp.Or(in.MaxAge, usualMaxAge))
+	} else if !s.ask(in) {
+		return nil
+	}
+	deadline := time.NewTimer(s.o.Timeout)
+	defer deadline.Stop()
+	for {
+		if last, ok := s.latest[unit]; ok && !last.at.Before(oldest) {
+			return last.values
+		}
+		select {
+		case l, open := <-s.lines:
+			if !open {
+				s.gone = true
+				return nil
+			}
+			s.take(l, unit)
+		case <-deadline.C:
+			s.owing = in.Request != nil
+			return nil
+		}
+	}
+}
+
+// ask sends the request of an instrument.
+func (s *session) ask(in *Instrument) bool {
+	if s.owing {
+		s.settle()
+	}
+	if s.gone || s.port.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
+		return false
+	}
+	_, err := s.port.Write(in.Request)
+	return err == nil
+}
+
+// drain takes in the lines that came while nobody asked.
+func (s *session) drain() {
+	for !s.gone {
+		select {
+		case l, open := <-s.lines:
+			s.gone = !open
+			if open {
+				s.take(l, 0)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// settle waits until the line has been silent for a time-out, but not for ever.
+func (s *session) settle() {
+	for range 10 {
+		select {
+		case l, open := <-s.lines:
+			if !open {
+				s.gone = true
+				return
+			}
+			s.take(l, 0)
+		case <-time.After(s.o.Timeout):
+			s.owing = false
+			return
+		}
+	}
+}
+
+// take gives a line to the instrument it is of: the one that was asked, or one
+// that sends on its own.
+func (s *session) take(l line, asked modbus.UnitID) {
+	var why error
+	for _, unit := range s.candidates(asked) {
+		in := s.o.Instruments[unit]
+		values, err := in.Parse(l.text)
+		if err == nil {
+			s.latest[unit] = reading{values, l.at}
+			s.understood()
+			return
+		}
+		if in.Request != nil && bytes.Equal(l.text, bytes.TrimRight(in.Request, "\r\n")) {
+			return // an echo
+		}
+		why = err
+	}
+	if why != nil {
+		s.misunderstood(l.text, why)
+	}
+}
+
+// candidates returns the units that a line may be of.
+func (s *session) candidates(asked modbus.UnitID) (units []modbus.UnitID) {
+	for _, unit := range slices.Sorted(maps.Keys(s.o.Instruments)) {
+		if s.o.Instruments[unit].Request == nil && unit != asked {
+			units = append(units, unit)
+		}
+	}
+	if s.o.Instruments[asked] != nil {
+		units = append([]modbus.UnitID{asked}, units...)
+	}
+	return units
+}
+
+func (s *session) understood() {
+	if s.deaf {
+		s.o.Log.Info("lines of text are understood again")
+		s.deaf = false
+	}
+}
+
+// misunderstood tells of the first of the lines that mean nothing.
+func (s *session) misunderstood(text []byte, err error) {
+	if !s.deaf {
+		s.o.Log.Warn("a line of text is not understood", "text", string(text[:min(len(text), 120)]), "err", err)
+		s.deaf = true
+	}
+}
