@@ -93,9 +93,20 @@ func TestReferenceShowsTheDefaults(t *testing.T) {
 	}
 }
 
+// withOptions is the reference with all that is optional as a whole.
+func withOptions() string {
+	return regexp.MustCompile(`(?m)^#   ([\[a-z])`).ReplaceAllString(Reference, "$1")
+}
+
+func TestReferenceWithAllOptionsIsRight(t *testing.T) {
+	if _, err := load(t, withOptions()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReferenceShowsEveryKey(t *testing.T) {
 	var values map[string]any
-	if err := toml.Unmarshal([]byte(Reference), &values); err != nil {
+	if err := toml.Unmarshal([]byte(withOptions()), &values); err != nil {
 		t.Fatal(err)
 	}
 	r := &reader{hash: sha256.New()}
@@ -104,7 +115,7 @@ func TestReferenceShowsEveryKey(t *testing.T) {
 	for _, table := range r.probs.tables {
 		asked = slices.AppendSeq(asked, maps.Keys(table.known))
 	}
-	shown := regexp.MustCompile(`(?m)^(?:# )?([a-z0-9_]+) = |^\[+([a-z.]+)\]`).FindAllStringSubmatch(Reference, -1)
+	shown := regexp.MustCompile(`(?m)^(?:# )?([a-z0-9_]+) = |^\[+([a-z.]+)\]`).FindAllStringSubmatch(withOptions(), -1)
 	var names []string
 	for _, m := range shown {
 		names = append(names, m[1]+m[2][strings.LastIndexByte(m[2], '.')+1:])

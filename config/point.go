@@ -218,9 +218,9 @@ func (t *table) pointID() point.ID {
 
 // point reads one point. enabled is false for one that is switched off or
 // wrong; a wrong one has been reported.
-func (t *table) point(u *unit) (p scan.Point, group string, enabled bool) {
+func (t *table) point(unit modbus.UnitID, n notation) (p scan.Point, group string, enabled bool) {
 	before := len(t.probs.errs)
-	p.Unit = u.id
+	p.Unit = unit
 	p.ID = t.pointID()
 	if !t.has("id") {
 		t.fail("id", "is missing: number the points of the site once and for ever (`skyhaul init --from LIST.csv` does it)")
@@ -229,8 +229,8 @@ func (t *table) point(u *unit) (p scan.Point, group string, enabled bool) {
 	t.name = "tag " + strconv.Quote(p.Tag)
 	p.Description = t.text("description", "")
 	p.Column.Unit = t.text("unit", "")
-	p.Function, p.Addr = t.address(u.addresses)
-	p.Type, p.Format = t.format(p.Function, u.order)
+	p.Function, p.Addr = t.address(n.addresses)
+	p.Type, p.Format = t.format(p.Function, n.order)
 	p.Scale = t.scale()
 	p.Decimals = int8(t.integer("decimals", -1, -1, 9))
 	p.Valid = t.valid()

@@ -98,6 +98,24 @@ func (t *table) needText(key, what string) string {
 	return s
 }
 
+// words is a list of texts.
+func (t *table) words(key string) (list []string) {
+	if !t.has(key) {
+		return nil
+	}
+	values, ok := t.values[key].([]any)
+	for _, v := range values {
+		s, isText := v.(string)
+		ok = ok && isText
+		list = append(list, s)
+	}
+	if !ok {
+		t.fail(key, "%v is not a list of texts: write it as [\"a\", \"b\"]", t.values[key])
+		return nil
+	}
+	return list
+}
+
 // number returns a number within bounds; whole numbers only if whole is set.
 func (t *table) number(key string, whole bool, lo, hi float64) (v float64, ok bool) {
 	if !t.has(key) {

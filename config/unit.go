@@ -1,9 +1,7 @@
 package config
 
 import (
-	"fmt"
 	"hash"
-	"net"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,7 +12,6 @@ import (
 	"skyhaul/edge/scan"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
-	"skyhaul/modbus/serial"
 )
 
 // reader is one reading of a configuration.
@@ -34,96 +31,23 @@ func (r *reader) path(name string) string {
 	return filepath.Join(r.dir, name)
 }
 
-// Line is a serial line or an endpoint.
-type Line struct {
-	Name    string
-	Serial  *serial.Config // nil for an endpoint
-	Address string         // host:port of an endpoint
-	Bus     bus.Options    // all but who dials and who logs
-}
-
 // unit is what points need to know of theirs.
 type unit struct {
-	name, line, addresses, order string
-	id                           modbus.UnitID
-	cost                         bus.Cost
-	points                       []placed
+	name, line string
+	id         modbus.UnitID
+	notation   // of its own points
+	cost       bus.Cost
+	points     []placed
 }
+
+// notation says how a list of points counts addresses and in which order the
+// bytes of their values come.
+type notation struct{ addresses, order string }
 
 // placed is a point with its place in the files and its group.
 type placed struct {
 	scan.Point
 	where, group string
-}
-
-// host:port, either of them may be empty where net.Listen or net.Dial takes it.
-func (t *table) checkAddress(key, addr string) {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		t.fail(key, "%q is not host:port", addr)
-	}
-}
-
-func (r *reader) lines(root *table) (ls []Line) {
-	for _, t := range root.subs("line") {
-		ls = append(ls, r.line(t))
-	}
-	for _, t := range root.subs("endpoint") {
-		ls = append(ls, r.endpoint(t))
-	}
-	seen := map[string]bool{}
-	for _, l := range ls {
-		if l.Name != "" && seen[l.Name] {
-			r.probs.add("%s: name %q is used for two lines or endpoints", root.where("line"), l.Name)
-		}
-		seen[l.Name] = true
-	}
-	return ls
-}
-
-// parities are the words of the file.
-var parities = map[string]serial.Parity{
-	"none": serial.NoParity, "even": serial.EvenParity, "odd": serial.OddParity,
-	"mark": serial.MarkParity, "space": serial.SpaceParity,
-}
-
-func (r *reader) line(t *table) Line {
-	name := t.needText("name", "units say by it which line they are on")
-	t.name = "line " + strconv.Quote(name)
-	c := serial.Config{
-		Device:   t.needText("device", "as /dev/ttyUSB0"),
-		Baud:     t.integer("baud", 9600, 50, 4_000_000),
-		DataBits: t.integer("data_bits", 8, 7, 8),
-		Parity:   parities[t.choice("parity", "none", "none", "even", "odd", "mark", "space")],
-		StopBits: t.integer("stop_bits", 1, 1, 2),
-	}
-	if t.flag("rs485", false) {
-		c.RS485 = &serial.RS485{}
-	}
-	return Line{Name: name, Serial: &c, Bus: bus.Options{
-		Framing: modbus.RTU, Timing: modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{},
-	}}
-}
-
-func (r *reader) endpoint(t *table) Line {
-	name := t.needText("name", "units say by it which endpoint they are behind")
-	t.name = "endpoint " + strconv.Quote(name)
-	l := Line{Name: name, Address: t.needText("address", "host:port")}
-	if l.Address != "" {
-		t.checkAddress("address", l.Address)
-	}
-	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}}
-	if t.choice("framing", "tcp", "tcp", "rtu-over-tcp") != "tcp" {
-		l.Bus.Framing = modbus.RTUOverTCP
-	}
-	return l
-}
-
-func (t *table) timeout() time.Duration {
-	return t.duration("timeout", time.Second, 50*time.Millisecond, time.Minute)
 }
 
 func (r *reader) units(root *table, ls []Line) (us []*unit) {
@@ -157,31 +81,36 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 	if !t.has("id") {
 		t.fail("id", "is missing: 1 to 247")
 	}
+	rows, theirs := t.profile(u.name)
 	gap := t.duration("min_gap", 0, 0, 10*time.Second)
 	if i >= 0 {
 		ls[i].Bus.Gap[u.id] = gap
 		u.cost = ls[i].cost()
 	}
-	u.addresses = t.needText("addresses", `say "modicon", "zero-based" or "one-based": how the tag list counts`)
-	if u.addresses != "" {
+	if t.has("addresses") {
 		u.addresses = t.choice("addresses", "modicon", "modicon", "zero-based", "one-based")
 	}
 	u.order = t.choice("order", "ABCD", "ABCD", "CDAB", "BADC", "DCBA")
 	u.cost.MaxRegisters = t.integer("max_registers", modbus.MaxReadRegisters, 1, modbus.MaxReadRegisters)
 	u.cost.MaxBits = t.integer("max_bits", modbus.MaxReadBits, 1, modbus.MaxReadBits)
-	r.unitPoints(t, u)
+	for _, row := range rows {
+		r.place(u, theirs, row)
+	}
+	r.ownPoints(t, u)
 	return u
 }
 
-// unitPoints reads the points of a unit, inline and from its tag list.
-func (r *reader) unitPoints(t *table, u *unit) {
+// ownPoints reads the points that are the unit's own, inline and from its tag
+// list.
+func (r *reader) ownPoints(t *table, u *unit) {
 	inline := t.subs("point")
 	list := t.text("points", "")
-	if u.addresses == "" {
+	if u.addresses == "" && (len(inline) > 0 || list != "" || !t.has("profile")) {
+		t.fail("addresses", `is missing: say "modicon", "zero-based" or "one-based": how the tag list counts`)
 		return // every address would be reported for the same cause
 	}
 	for _, pt := range inline {
-		r.place(u, pt)
+		r.place(u, u.notation, pt)
 	}
 	if list == "" {
 		return
@@ -199,16 +128,16 @@ func (r *reader) unitPoints(t *table, u *unit) {
 		t.fail("points", "there are no points in %s", list)
 	}
 	for _, row := range rows {
-		r.place(u, row)
+		r.place(u, u.notation, row)
 	}
 	probs.finish()
 	fold(rows, &probs, &r.probs)
 }
 
-// place reads a point and puts it under its unit.
-func (r *reader) place(u *unit, t *table) {
+// place reads a point in a notation and puts it under its unit.
+func (r *reader) place(u *unit, n notation, t *table) {
 	where := t.where("tag")
-	p, group, ok := t.point(u)
+	p, group, ok := t.point(u.id, n)
 	if ok {
 		u.points = append(u.points, placed{p, where, group})
 	}
@@ -285,31 +214,4 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 		}
 	}
 	return gs
-}
-
-// What a read costs before anything is learnt: a usual turnaround on a line; a
-// usual round trip behind an endpoint, by which merging always pays. A block of
-// longestRead at most lets an operator's write wait no longer than that, but on
-// a slow line a few values may always be read together.
-const (
-	usualTurnaround = 5 * time.Millisecond
-	usualRoundTrip  = 50 * time.Millisecond
-	longestRead     = 160 * time.Millisecond
-)
-
-func (l *Line) cost() bus.Cost {
-	if l.Serial == nil {
-		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
-	}
-	c := bus.NewCost(l.Bus.Timing, l.Bus.Timing.T35()+usualTurnaround)
-	c.Longest = max(longestRead, 2*c.Exchange)
-	return c
-}
-
-// String names a line as messages do.
-func (l *Line) String() string {
-	if l.Serial != nil {
-		return fmt.Sprintf("line %q on %s", l.Name, l.Serial.Device)
-	}
-	return fmt.Sprintf("endpoint %q at %s", l.Name, l.Address)
 }

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"skyhaul/modbus"
+	"skyhaul/modbus/bus"
+	"skyhaul/modbus/serial"
+)
+
+// Line is a serial line or an endpoint.
+type Line struct {
+	Name    string
+	Serial  *serial.Config // nil for an endpoint
+	Address string         // host:port of an endpoint
+	Bus     bus.Options    // all but who dials and who logs
+}
+
+// host:port, either of them may be empty where net.Listen or net.Dial takes it.
+func (t *table) checkAddress(key, addr string) {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		t.fail(key, "%q is not host:port", addr)
+	}
+}
+
+func (r *reader) lines(root *table) (ls []Line) {
+	for _, t := range root.subs("line") {
+		ls = append(ls, r.line(t))
+	}
+	for _, t := range root.subs("endpoint") {
+		ls = append(ls, r.endpoint(t))
+	}
+	seen := map[string]bool{}
+	for _, l := range ls {
+		if l.Name != "" && seen[l.Name] {
+			r.probs.add("%s: name %q is used for two lines or endpoints", root.where("line"), l.Name)
+		}
+		seen[l.Name] = true
+	}
+	return ls
+}
+
+// parities are the words of the file.
+var parities = map[string]serial.Parity{
+	"none": serial.NoParity, "even": serial.EvenParity, "odd": serial.OddParity,
+	"mark": serial.MarkParity, "space": serial.SpaceParity,
+}
+
+func (r *reader) line(t *table) Line {
+	name := t.needText("name", "units say by it which line they are on")
+	t.name = "line " + strconv.Quote(name)
+	c := serial.Config{
+		Device:   t.needText("device", "as /dev/ttyUSB0"),
+		Baud:     t.integer("baud", 9600, 50, 4_000_000),
+		DataBits: t.integer("data_bits", 8, 7, 8),
+		Parity:   parities[t.choice("parity", "none", "none", "even", "odd", "mark", "space")],
+		StopBits: t.integer("stop_bits", 1, 1, 2),
+	}
+	if t.flag("rs485", false) {
+		c.RS485 = &serial.RS485{}
+	}
+	return Line{Name: name, Serial: &c, Bus: bus.Options{
+		Framing: modbus.RTU, Timing: modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{},
+	}}
+}
+
+func (r *reader) endpoint(t *table) Line {
+	name := t.needText("name", "units say by it which endpoint they are behind")
+	t.name = "endpoint " + strconv.Quote(name)
+	l := Line{Name: name, Address: t.needText("address", "host:port")}
+	if l.Address != "" {
+		t.checkAddress("address", l.Address)
+	}
+	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}}
+	if t.choice("framing", "tcp", "tcp", "rtu-over-tcp") != "tcp" {
+		l.Bus.Framing = modbus.RTUOverTCP
+	}
+	return l
+}
+
+func (t *table) timeout() time.Duration {
+	return t.duration("timeout", time.Second, 50*time.Millisecond, time.Minute)
+}
+
+// What a read costs before anything is learnt: a usual turnaround on a line; a
+// usual round trip behind an endpoint, by which merging always pays. A block of
+// longestRead at most lets an operator's write wait no longer than that, but on
+// a slow line a few values may always be read together.
+const (
+	usualTurnaround = 5 * time.Millisecond
+	usualRoundTrip  = 50 * time.Millisecond
+	longestRead     = 160 * time.Millisecond
+)
+
+func (l *Line) cost() bus.Cost {
+	if l.Serial == nil {
+		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
+	}
+	c := bus.NewCost(l.Bus.Timing, l.Bus.Timing.T35()+usualTurnaround)
+	c.Longest = max(longestRead, 2*c.Exchange)
+	return c
+}
+
+// String names a line as messages do.
+func (l *Line) String() string {
+	if l.Serial != nil {
+		return fmt.Sprintf("line %q on %s", l.Name, l.Serial.Device)
+	}
+	return fmt.Sprintf("endpoint %q at %s", l.Name, l.Address)
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"skyhaul/edge/profile"
+)
+
+// profile lays the profile that a unit names under what the file says of the
+// unit, and returns the profile's points as rows, which its own notation of
+// addresses and byte order go with; nil without one.
+func (t *table) profile(unit string) (rows []*table, n notation) {
+	pt := t.sub("profile", t.name+" profile")
+	if pt == nil {
+		return nil, n
+	}
+	name := pt.needText("name", "one of "+strings.Join(profile.Names(), ", "))
+	prefix := pt.text("prefix", unit+".")
+	only := pt.words("only")
+	group := pt.text("group", "")
+	n.order = pt.text("order", "")
+	first := pt.integer("first_id", 1, 1, 1<<32-1)
+	if !pt.has("first_id") {
+		pt.fail("first_id", "is missing: the profile's points are numbered from it, once and for ever")
+	}
+	changes := pt.subs("point")
+	if name == "" {
+		return nil, n
+	}
+	p, err := profile.Get(name)
+	if err == nil && p.Template {
+		err = fmt.Errorf("%q is a template, with addresses for you to fill in: see skyhaul init --profile %[1]s", name)
+	}
+	if err != nil {
+		pt.fail("name", "%v", err)
+		return nil, n
+	}
+	points := profilePoints(p)
+	pt.checkTags(points, only, changes)
+	for key, v := range p.Unit {
+		switch key {
+		case "point":
+		case "addresses":
+			n.addresses = v.(string)
+		case "order":
+			n.order = cmp.Or(n.order, v.(string))
+		default:
+			if !t.has(key) {
+				t.values[key] = v
+			}
+		}
+	}
+	for _, values := range points {
+		tag := values["tag"].(string)
+		if len(only) > 0 && !slices.Contains(only, tag) {
+			continue
+		}
+		row := newTable(t.probs, "", values, pt.where)
+		row.values["id"] = int64(first) + values["number"].(int64) - 1
+		delete(row.values, "number")
+		if group != "" {
+			row.values["group"] = group
+		}
+		for _, c := range changes {
+			if c.text("tag", "") == tag {
+				row.change(c)
+			}
+		}
+		row.values["tag"] = prefix + tag
+		rows = append(rows, row)
+	}
+	return rows, n
+}
+
+// profilePoints returns the points of a profile; their shape is tested with it.
+func profilePoints(p *profile.Profile) (points []map[string]any) {
+	for _, e := range p.Unit["point"].([]any) {
+		points = append(points, e.(map[string]any))
+	}
+	return points
+}
+
+// change takes over what the file says of a point of the profile.
+func (t *table) change(c *table) {
+	for _, key := range []string{"id", "address"} {
+		if c.has(key) {
+			c.fail(key, "is the profile's: write a point of your own under [[unit.point]]")
+		}
+	}
+	maps.Copy(t.values, c.values)
+	t.where = c.where
+	for key := range c.values {
+		c.known[key] = true // t tells of it
+	}
+}
+
+// checkTags reports tags that the profile does not have.
+func (t *table) checkTags(points []map[string]any, only []string, changes []*table) {
+	var tags []string
+	for _, p := range points {
+		tags = append(tags, p["tag"].(string))
+	}
+	for _, tag := range only {
+		if !slices.Contains(tags, tag) {
+			t.fail("only", "the profile has no point %q: it has %s", tag, strings.Join(tags, ", "))
+		}
+	}
+	for _, c := range changes {
+		if tag := c.needText("tag", "of the profile's point that is changed"); tag != "" && !slices.Contains(tags, tag) {
+			c.fail("tag", "the profile has no point %q: it has %s", tag, strings.Join(tags, ", "))
+		}
+	}
+}
