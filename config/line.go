@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"skyhaul/edge/textline"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
 	"skyhaul/modbus/serial"
@@ -17,6 +18,9 @@ type Line struct {
 	Serial  *serial.Config // nil for an endpoint
 	Address string         // host:port of an endpoint
 	Bus     bus.Options    // all but who dials and who logs
+	// Text says how instruments on it speak that know no Modbus; nil for Modbus.
+	// It lacks who dials and who logs.
+	Text *textline.Options
 }
 
 // host:port, either of them may be empty where net.Listen or net.Dial takes it.
@@ -66,9 +70,16 @@ func (r *reader) line(t *table) Line {
 	if t.flag("rs485", false) {
 		c.RS485 = &serial.RS485{}
 	}
-	return Line{Name: name, Serial: &c, Bus: bus.Options{
-		Framing: modbus.RTU, Timing: modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{},
-	}}
+	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}}}
+	switch t.choice("framing", "rtu", "rtu", "ascii", "text") {
+	case "ascii":
+		l.Bus.Framing = modbus.ASCII
+	case "text":
+		l.text(t)
+		return l
+	}
+	l.Bus.Timing = modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}
+	return l
 }
 
 func (r *reader) endpoint(t *table) Line {
@@ -100,7 +111,7 @@ const (
 )
 
 func (l *Line) cost() bus.Cost {
-	if l.Serial == nil {
+	if l.Bus.Timing.Bit == 0 {
 		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
 	}
 	c := bus.NewCost(l.Bus.Timing, l.Bus.Timing.T35()+usualTurnaround)

@@ -10,6 +10,7 @@ import (
 
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
+	"skyhaul/edge/textline"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
 )
@@ -37,6 +38,7 @@ type unit struct {
 	id         modbus.UnitID
 	notation   // of its own points
 	cost       bus.Cost
+	text       *textline.Instrument // nil for Modbus
 	points     []placed
 }
 
@@ -81,13 +83,21 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 	if !t.has("id") {
 		t.fail("id", "is missing: 1 to 247")
 	}
+	if i >= 0 && ls[i].Text != nil {
+		if u.text = t.instrument(); u.text == nil {
+			return u
+		}
+		ls[i].Text.Instruments[u.id] = u.text
+	}
 	rows, theirs := t.profile(u.name)
 	gap := t.duration("min_gap", 0, 0, 10*time.Second)
 	if i >= 0 {
 		ls[i].Bus.Gap[u.id] = gap
 		u.cost = ls[i].cost()
 	}
-	if t.has("addresses") {
+	if u.text != nil {
+		u.addresses = "zero-based"
+	} else if t.has("addresses") {
 		u.addresses = t.choice("addresses", "modicon", "modicon", "zero-based", "one-based")
 	}
 	u.order = t.choice("order", "ABCD", "ABCD", "CDAB", "BADC", "DCBA")
@@ -137,6 +147,9 @@ func (r *reader) ownPoints(t *table, u *unit) {
 // place reads a point in a notation and puts it under its unit.
 func (r *reader) place(u *unit, n notation, t *table) {
 	where := t.where("tag")
+	if u.text != nil {
+		t.field(u.text)
+	}
 	p, group, ok := t.point(u.id, n)
 	if ok {
 		u.points = append(u.points, placed{p, where, group})

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"skyhaul/config"
+	"skyhaul/edge/textline"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
 	"skyhaul/modbus/serial"
@@ -19,6 +20,11 @@ func newLine(c *config.Line, log *slog.Logger) *line {
 	}
 	o := c.Bus
 	o.Log = log.With("line", c.Name)
+	if c.Text != nil {
+		text := *c.Text
+		text.Dial, text.Log = dial, o.Log
+		dial = textline.Dial(text)
+	}
 	o.Dial = func(ctx context.Context) (modbus.Conn, error) {
 		conn, err := dial(ctx)
 		l.dialled.Store(&err)
