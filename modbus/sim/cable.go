@@ -13,9 +13,10 @@ import (
 // It takes no time of its own; a [Line] gives it one. The zero value is a cable
 // with nothing plugged in. Safe for concurrent use.
 type Cable struct {
-	mu     sync.Mutex // guards the rest
-	units  *flow      // to the units; nil while none are plugged in
-	client *flow      // to the client that dialled last; nil before
+	mu       sync.Mutex   // guards the rest
+	units    *flow        // to the units; nil while none are plugged in
+	client   *flow        // to the client that dialled last; nil before
+	settings LineSettings // of that client
 }
 
 // Open plugs units in and returns their end; it is an [Options.Open]. What they
@@ -27,14 +28,21 @@ func (c *Cable) Open() (modbus.Conn, error) {
 	return &unitsEnd{c.units, c}, nil
 }
 
-// Dial returns the client's end. It fails while no units are plugged in.
-func (c *Cable) Dial(context.Context) (modbus.Conn, error) {
+// Dial returns the client's end, whose settings are those of the units. It
+// fails while no units are plugged in.
+func (c *Cable) Dial(ctx context.Context) (modbus.Conn, error) {
+	return c.DialAs(ctx, LineSettings{})
+}
+
+// DialAs returns the end of a client with some settings, zero fields as the
+// units have them. They matter where the line has [Options.Settings].
+func (c *Cable) DialAs(_ context.Context, s LineSettings) (modbus.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.units == nil {
 		return nil, errUnplugged
 	}
-	c.client = newFlow()
+	c.client, c.settings = newFlow(), s
 	return &clientEnd{c.client, c.units}, nil
 }
 
@@ -60,6 +68,12 @@ func (e *unitsEnd) Write(p []byte) (int, error) {
 		e.cable.client.write(p, time.Now()) // lost if the client is gone
 	}
 	return len(p), nil
+}
+
+func (e *unitsEnd) clientSettings() LineSettings {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	return e.cable.settings
 }
 
 // Close unplugs: the client reads what is left, then the end.

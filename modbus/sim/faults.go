@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -11,7 +12,10 @@ import (
 // Faults says what goes wrong on a line. Numbers are probabilities, 0 to 1, for
 // each answer. The zero value is a healthy line.
 type Faults struct {
-	Echo bool            // the client hears its own requests, as on two wires
+	// These are the line's; a unit's own are not looked at.
+	Echo    bool // the client hears its own requests, as on two wires
+	Swapped bool // the client's two wires are swapped: each side gets the other's bits inverted
+
 	Dead []modbus.UnitID // silent units
 
 	Drop        float64 // no answer
@@ -19,11 +23,16 @@ type Faults struct {
 	NoiseBefore float64 // one to three random bytes ahead of the answer
 	NoiseAfter  float64 // likewise behind it
 	Flip        float64 // one bit inverted
+	Corrupt     float64 // for each byte of requests and answers: one bit inverted, as on a line without termination
 	WrongUnit   float64 // another unit id, with a matching checksum
+	Cut         float64 // the end is missing
+	Split       float64 // a pause inside: see SplitBy
+	Break       float64 // the line is held low for two characters ahead of the answer
 	Late        float64 // held back: see LateBy
 	Slow        float64 // a turnaround SlowTimes as long: its long tail
 	HangUp      float64 // the port goes away instead of an answer: see Away
 
+	SplitBy   time.Duration // length of a pause inside an answer; 0 is 20 ms
 	LateBy    time.Duration // how long a late answer is held; 0 is until the next request came in
 	SlowTimes float64       // 0 is 10
 	Away      time.Duration // until a port that went away is back; 0 is a second
@@ -63,26 +72,41 @@ func (l *Line) happens(probability float64) bool {
 	return true
 }
 
-// spoiled returns frame as the faults of content leave it.
-func (l *Line) spoiled(frame []byte, f Faults) []byte {
+// spoiled returns the frame of a unit's answer as the faults of content leave it.
+func (l *Line) spoiled(unit modbus.UnitID, answer modbus.PDU, f Faults) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	frame = slices.Clone(frame)
 	if l.happens(f.WrongUnit) {
-		frame[0] ^= byte(1 + l.rng.IntN(255))
-		frame = appendCRC(frame[:len(frame)-2])
+		unit ^= modbus.UnitID(1 + l.rng.IntN(255))
 	}
+	b := frame(l.o.Framing, unit, answer)
 	if l.happens(f.Flip) {
-		frame[l.rng.IntN(len(frame))] ^= 1 << l.rng.IntN(8)
+		l.flip(b, l.rng.IntN(len(b)))
+	}
+	l.corrupt(b, f.Corrupt)
+	if l.happens(f.Cut) {
+		b = b[:1+l.rng.IntN(len(b)-1)]
 	}
 	if l.happens(f.NoiseBefore) {
-		frame = append(noise(l.rng), frame...)
+		b = append(noise(l.rng), b...)
 	}
 	if l.happens(f.NoiseAfter) {
-		frame = append(frame, noise(l.rng)...)
+		b = append(b, noise(l.rng)...)
 	}
-	return frame
+	return b
 }
+
+// corrupt inverts a bit of each byte with a probability; l.mu is held.
+func (l *Line) corrupt(b []byte, probability float64) {
+	for i := range b {
+		if l.happens(probability) {
+			l.flip(b, i)
+		}
+	}
+}
+
+// flip inverts a bit of one byte; l.mu is held.
+func (l *Line) flip(b []byte, i int) { b[i] ^= 1 << l.rng.IntN(8) }
 
 func noise(rng *rand.Rand) []byte {
 	bytes := make([]byte, 1+rng.IntN(3))
@@ -92,16 +116,28 @@ func noise(rng *rand.Rand) []byte {
 	return bytes
 }
 
-// appendCRC appends the checksum of an RTU frame, low byte first. MODBUS over
-// Serial Line V1.02, section 6.2.2.
-func appendCRC(frame []byte) []byte {
-	crc := uint16(0xFFFF)
-	for _, b := range frame {
-		crc ^= uint16(b)
-		for range 8 {
-			low := crc & 1
-			crc = crc>>1 ^ low*0xA001
-		}
+// breakChars is how long a break lasts.
+const breakChars = 2
+
+// timed puts the bytes of an answer on the line, with the faults of time.
+func (l *Line) timed(b []byte, f Faults) []char {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	cs := l.settings.chars(b)
+	if l.happens(f.Split) && len(cs) > 1 {
+		delay(cs[1+l.rng.IntN(len(cs)-1):], cmp.Or(f.SplitBy, 20*time.Millisecond))
 	}
-	return append(frame, byte(crc), byte(crc>>8))
+	if l.happens(f.Break) {
+		held := breakChars * l.settings.Timing().Wire(1)
+		delay(cs, held)
+		cs = append([]char{{end: held, held: true}}, cs...)
+	}
+	return cs
+}
+
+func delay(cs []char, by time.Duration) {
+	for i := range cs {
+		cs[i].begin += by
+		cs[i].end += by
+	}
 }

@@ -9,12 +9,18 @@ import (
 	"golang.org/x/term"
 
 	"skyhaul/modbus"
+	"skyhaul/modbus/serial"
 )
 
 // PTY returns an [Options.Open] that makes a pty and lets the symbolic link
 // name its clients' end, until the pty is closed. An older link is replaced,
 // any other file is not. A pty carries bytes at once, whatever baud rate the
 // client sets; the line's timing is the simulation's.
+//
+// Of the client's settings a pty keeps the baud rate and the stop bits; of
+// parity whether it is checked (INPCK) and odd. Clients that set INPCK with
+// parity, as go.bug.st/serial and libmodbus do, are understood; one that sets
+// parity alone (pyserial) looks as if it had none. Data bits are those of the units.
 func PTY(link string) func() (modbus.Conn, error) {
 	return func() (modbus.Conn, error) {
 		units, client, err := pty.Open()
@@ -68,4 +74,39 @@ func (p *ptyPort) Close() error {
 	}
 	p.client.Close()
 	return p.File.Close()
+}
+
+// clientSettings returns what the client set, as far as a pty keeps it.
+func (p *ptyPort) clientSettings() (s LineSettings) {
+	raw, err := p.client.SyscallConn()
+	if err != nil {
+		return LineSettings{}
+	}
+	raw.Control(func(fd uintptr) {
+		t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS2)
+		if err == nil {
+			s = settingsFrom(t)
+		}
+	})
+	return s
+}
+
+func settingsFrom(t *unix.Termios) LineSettings {
+	s := LineSettings{Baud: int(t.Ospeed), Parity: serial.NoParity, StopBits: 1}
+	if t.Cflag&unix.CSTOPB != 0 {
+		s.StopBits = 2
+	}
+	odd, sticky := t.Cflag&unix.PARODD != 0, t.Cflag&unix.CMSPAR != 0
+	switch {
+	case t.Iflag&unix.INPCK == 0:
+	case sticky && odd:
+		s.Parity = serial.MarkParity
+	case sticky:
+		s.Parity = serial.SpaceParity
+	case odd:
+		s.Parity = serial.OddParity
+	default:
+		s.Parity = serial.EvenParity
+	}
+	return s
 }
