@@ -58,7 +58,11 @@ func (l *Line) timeout(r *request) time.Duration {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return r.unit.turnaround.timeout(l.o.Timeout)
+	unknown := l.o.Timeout
+	if r.probe {
+		unknown /= 8 // nearly all units are faster, and the others find longer waits
+	}
+	return r.unit.turnaround.timeout(l.o.Timeout, unknown)
 }
 
 // observed shows an answer to whoever observes. l.mu is not held: an observer

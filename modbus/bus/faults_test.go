@@ -17,7 +17,7 @@ var line115200 = modbus.LineTiming{Bit: time.Second / 115200, CharBits: 10}
 // rolling is units whose registers change with every request of the test, so
 // that an answer to an earlier one gives itself away.
 type rolling struct {
-	generation [4]atomic.Uint32 // by unit
+	generation [8]atomic.Uint32 // by unit
 }
 
 func (r *rolling) value(unit modbus.UnitID, addr uint16) uint16 {

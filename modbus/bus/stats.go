@@ -51,7 +51,7 @@ func (l *Line) Stats() Stats {
 	for _, u := range l.units {
 		v := u.stats
 		v.Down, v.Cause, v.ByCode = u.down, u.cause, maps.Clone(u.exceptions)
-		v.Turnaround, v.Timeout = u.turnaround.mean, u.turnaround.timeout(l.o.Timeout)
+		v.Turnaround, v.Timeout = u.turnaround.mean, u.turnaround.timeout(l.o.Timeout, l.o.Timeout)
 		s.Units = append(s.Units, v)
 	}
 	slices.SortFunc(s.Units, func(a, b UnitStats) int { return cmp.Compare(a.Unit, b.Unit) })

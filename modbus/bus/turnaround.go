@@ -26,19 +26,18 @@ func (t *turnaround) measured(d time.Duration) {
 	t.mean += (d - t.mean) / 8
 }
 
-// expired doubles the wait: the answer may only have been late.
-func (t *turnaround) expired() { t.doublings++ }
+// expired doubles the wait: the answer may only have been late. It begins anew
+// after the longest, so that a unit that is gone for long costs less than that.
+func (t *turnaround) expired() { t.doublings = (t.doublings + 1) % (mostDoublings + 1) }
 
-// timeout returns how long to wait for the next answer, at most most.
-func (t *turnaround) timeout(most time.Duration) time.Duration {
-	if !t.known {
-		return most
+const mostDoublings = 5 // of minTimeout are more than a second
+
+// timeout returns how long to wait for the next answer, at most most; unknown,
+// without its doublings, of a unit that never answered.
+func (t *turnaround) timeout(most, unknown time.Duration) time.Duration {
+	wait := unknown
+	if t.known {
+		wait = max(t.mean+4*t.deviation, minTimeout)
 	}
-	wait := max(t.mean+4*t.deviation, minTimeout)
-	for range t.doublings {
-		if wait *= 2; wait >= most {
-			break
-		}
-	}
-	return min(wait, most)
+	return min(wait<<t.doublings, most)
 }

@@ -10,7 +10,7 @@ func TestTimeoutIsMeanPlusFourDeviations(t *testing.T) {
 	var u turnaround
 	check := func(want time.Duration) {
 		t.Helper()
-		if got := u.timeout(time.Second); got != want {
+		if got := u.timeout(time.Second, time.Second); got != want {
 			t.Errorf("timeout %v, want %v", got, want)
 		}
 	}
@@ -35,10 +35,12 @@ func TestTimeoutIsMeanPlusFourDeviations(t *testing.T) {
 	u.expired()
 	u.expired()
 	check(4 * minTimeout)
-	for range 100 {
+	for range 3 {
 		u.expired()
 	}
 	check(1000 * ms)
+	u.expired()
+	check(minTimeout) // begins anew
 	u.measured(0)
 	check(minTimeout)
 }
