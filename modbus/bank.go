@@ -1,9 +1,6 @@
 package modbus
 
-import (
-	"encoding/binary"
-	"sync"
-)
+import "sync"
 
 // Table is one of the four address spaces of a unit. V1.1b3, section 4.3.
 type Table uint8
@@ -29,29 +26,44 @@ func (fc FunctionCode) table() Table {
 	return HoldingRegisters
 }
 
-// Bank is the memory of a unit. An address exists once it has been set; a
-// request that touches another gets exception 02. The zero value has no
-// address. Safe for concurrent use; a request and a Set exclude each other, so
-// a value of several registers is never read torn.
+// Bank is a unit: its tables, and with its parts all that a unit can be asked
+// for. An address exists once it has been set; a request that touches another
+// gets exception 02. The zero value has no address, and parts that are empty.
+// Safe for concurrent use; a request and a Set exclude each other, so a value of
+// several registers is never read torn.
 type Bank struct {
+	Dialect     Dialect // set before the first use
+	Diagnostics Diagnostics
+	Files       Files
+	Queues      Queues
+	Archives    Archives
+	Identity    UnitIdentity
+
 	mu     sync.Mutex
-	tables [4]map[uint16]uint16 // guarded by mu
+	tables [4]map[uint16]uint64 // guarded by mu
 }
 
-// Set defines and sets the items of a table from addr on; a bit is 0 or 1. What
-// goes past 65535 is left out.
+// Set defines and sets the items of a table from addr on; a bit is 0 or 1. An
+// item to which the dialect gives several words takes as many values, the high
+// word first. What goes past 65535, or is no whole item, is left out.
 func (b *Bank) Set(t Table, addr uint16, values ...uint16) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tables[t] == nil {
-		b.tables[t] = make(map[uint16]uint16)
+		b.tables[t] = make(map[uint16]uint64)
 	}
-	for i, v := range values[:min(len(values), addresses-int(addr))] {
-		b.tables[t][addr+uint16(i)] = v
+	for i := int(addr); i < addresses; i++ {
+		n := b.words(t, uint16(i))
+		if len(values) < n {
+			return
+		}
+		b.tables[t][uint16(i)] = pack(values[:n])
+		values = values[n:]
 	}
 }
 
-// Get returns quantity items of a table; ok is false where one does not exist.
+// Get returns the values of quantity items of a table as Set takes them; ok is
+// false where one does not exist.
 func (b *Bank) Get(t Table, addr uint16, quantity int) (values []uint16, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,65 +71,145 @@ func (b *Bank) Get(t Table, addr uint16, quantity int) (values []uint16, ok bool
 }
 
 func (b *Bank) get(t Table, addr uint16, quantity int) ([]uint16, bool) {
-	values := make([]uint16, quantity)
-	for i := range values {
+	values := make([]uint16, 0, quantity)
+	for i := range quantity {
 		v, ok := b.tables[t][addr+uint16(i)]
 		if !ok || int(addr)+i >= addresses {
 			return nil, false
 		}
-		values[i] = v
+		values = unpack(values, v, b.words(t, addr+uint16(i)))
 	}
 	return values, true
 }
 
-// Handle answers a request of function code 1 to 6, 15 or 16, whatever the
-// unit; any other gets exception 01.
-func (b *Bank) Handle(_ UnitID, req PDU) (resp PDU, ok bool) {
-	r, err := ParseRequest(req)
-	if e, bad := err.(Exception); bad {
-		return e.Answer(req), true
+// words returns how many words the item at addr has.
+func (b *Bank) words(t Table, addr uint16) int {
+	fc := FuncReadHoldingRegisters
+	switch t {
+	case Coils, DiscreteInputs:
+		return 1
+	case InputRegisters:
+		fc = FuncReadInputRegisters
 	}
+	return max(2, b.Dialect.ItemBytes(fc, addr)) / 2
+}
+
+// pack puts up to four words into one number.
+func pack(words []uint16) (v uint64) {
+	for _, w := range words {
+		v = v<<16 | uint64(w)
+	}
+	return v
+}
+
+// unpack appends the n words of v.
+func unpack(values []uint16, v uint64, n int) []uint16 {
+	for i := range n {
+		values = append(values, uint16(v>>(16*(n-1-i))))
+	}
+	return values
+}
+
+// Handle answers every request that [ParseRequest] knows, whatever the unit;
+// any other gets exception 01, and so does one for a part that is empty. A unit
+// in listen-only mode is silent.
+func (b *Bank) Handle(unit UnitID, req PDU) (resp PDU, ok bool) {
+	return b.Diagnostics.watch(unit, req, b.answer)
+}
+
+// answer answers a request of any function but 8, 11 and 12.
+func (b *Bank) answer(req PDU) PDU {
+	r, err := b.Dialect.ParseRequest(req)
+	if err != nil {
+		return decline(req, err)
+	}
+	var resp PDU
+	switch r.Function {
+	case FuncReadExceptionStatus, FuncDiagnostics, FuncGetEventCounter, FuncGetEventLog:
+		resp, err = b.Diagnostics.answer(r)
+	case FuncReadFileRecords, FuncWriteFileRecords:
+		resp, err = b.Files.answer(req)
+	case FuncReadQueue:
+		resp, err = b.Queues.answer(r)
+	case FuncReportServerID, FuncReadDeviceIdentity:
+		resp, err = b.Identity.answer(req)
+	default:
+		if resp, err = b.Archives.answer(r); resp == nil && err == nil {
+			resp, err = b.items(r, req)
+		}
+	}
+	if err != nil {
+		return decline(req, err)
+	}
+	return resp
+}
+
+// decline answers with the exception that err is.
+func decline(req PDU, err error) PDU {
+	if e, ok := err.(Exception); ok {
+		return e.Answer(req)
+	}
+	return ServerDeviceFailure.Answer(req)
+}
+
+// items answers a request for items of a table.
+func (b *Bank) items(r Request, req PDU) (PDU, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	values, exist := b.get(r.Function.table(), r.Addr, r.Quantity)
-	switch {
-	case !exist:
-		return IllegalDataAddress.Answer(req), true
-	case r.Function.Reads():
-		return readAnswer(r, values), true
+	t := r.Function.table()
+	values, exist := b.get(t, r.Addr, r.Quantity)
+	if !exist {
+		return nil, IllegalDataAddress
 	}
-	b.store(r)
-	return req[:5], true
+	switch r.Function {
+	case FuncReadWriteRegisters:
+		if _, exist := b.get(t, r.ReadAddr, r.ReadQuantity); !exist {
+			return nil, IllegalDataAddress
+		}
+		b.store(t, r)
+		values, _ = b.get(t, r.ReadAddr, r.ReadQuantity)
+	case FuncWriteCoil, FuncWriteRegister, FuncMaskRegister:
+		b.store(t, r)
+		return req, nil
+	case FuncWriteCoils, FuncWriteRegisters:
+		b.store(t, r)
+		return req[:5], nil
+	}
+	return readAnswer(r.Function, values), nil
 }
 
 // store sets what a write asks for; the addresses exist.
-func (b *Bank) store(r Request) {
-	m := b.tables[r.Function.table()]
+func (b *Bank) store(t Table, r Request) {
+	data := words(r.Data)
 	for i := range r.Quantity {
-		var v uint16
+		addr := r.Addr + uint16(i)
+		n := b.words(t, addr)
+		var v uint64
 		switch r.Function {
 		case FuncWriteCoil:
-			v = uint16(r.Data[0] & 1)
+			v = uint64(r.Data[0] & 1)
 		case FuncWriteCoils:
-			v = uint16(r.Data[i/8] >> (i % 8) & 1)
+			v = uint64(r.Data[i/8] >> (i % 8) & 1)
+		case FuncMaskRegister:
+			and, or := data[0], data[1]
+			v = b.tables[t][addr]&uint64(and) | uint64(or&^and)
 		default:
-			v = binary.BigEndian.Uint16(r.Data[2*i:])
+			v = pack(data[n*i : n*i+n])
 		}
-		m[r.Addr+uint16(i)] = v
+		b.tables[t][addr] = v
 	}
 }
 
 // readAnswer puts the answer to a read together.
-func readAnswer(r Request, values []uint16) PDU {
-	p := PDU{byte(r.Function), byte(r.Function.size(r.Quantity))}
-	if !r.Function.Bits() {
-		return appendRegisters(p, values)
+func readAnswer(fc FunctionCode, values []uint16) PDU {
+	if !fc.Bits() {
+		return appendRegisters(PDU{byte(fc), byte(2 * len(values))}, values)
 	}
 	bits := make([]bool, len(values))
 	for i, v := range values {
 		bits[i] = v&1 == 1
 	}
-	return appendBits(p, bits)
+	return appendBits(PDU{byte(fc), byte(fc.size(len(bits)))}, bits)
 }
 
 // Units is a line with several units, by their id. It is silent for one that is

@@ -107,7 +107,7 @@ func TestStreamOutOfStepIsRefused(t *testing.T) {
 func TestCapturedAnswersFitTheirRequests(t *testing.T) {
 	fits, declined := 0, 0
 	exchanges(t, func(unit UnitID, req, resp PDU) {
-		s, err := shapeOf(unit, req)
+		s, err := Dialect(nil).shapeOf(unit, req)
 		if err != nil {
 			return // another function, or a request that no unit may obey
 		}
@@ -147,7 +147,7 @@ func TestCapturedMalformedRequestsAreDeclinedTheSameWay(t *testing.T) {
 // The same exchanges, framed for a line.
 func TestCapturedAnswersAreFoundOnALine(t *testing.T) {
 	exchanges(t, func(unit UnitID, req, resp PDU) {
-		want, err := shapeOf(unit, req)
+		want, err := Dialect(nil).shapeOf(unit, req)
 		if err != nil {
 			return
 		}

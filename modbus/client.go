@@ -60,6 +60,7 @@ type Client struct {
 	wire     wire
 	counters Counters
 	lost     error // set once the connection is
+	dialects map[UnitID]Dialect
 
 	pending     pending // not on TCP, as the rest
 	echo        echo
@@ -79,10 +80,15 @@ const (
 // NewClient returns a client on c; t is the zero value where no line is known.
 func NewClient(c Conn, f Framing, t LineTiming) *Client {
 	return &Client{
-		wire:    wire{conn: c, framing: f, timing: t},
-		pending: make(pending),
+		wire:     wire{conn: c, framing: f, timing: t},
+		pending:  make(pending),
+		dialects: make(map[UnitID]Dialect),
 	}
 }
+
+// Speak says in which dialect a unit is spoken to: plain Modbus if never called
+// for it. Call it before the unit is first asked.
+func (c *Client) Speak(unit UnitID, d Dialect) { c.dialects[unit] = d }
 
 // Reconnect goes on with another connection to the same units.
 func (c *Client) Reconnect(conn Conn) {
@@ -100,7 +106,7 @@ func (c *Client) Counters() Counters { return c.counters }
 // once; the next request waits until the timeout has passed, so that the units
 // can act. When ctx ends Do returns its cause.
 func (c *Client) Do(ctx context.Context, unit UnitID, req PDU, timeout time.Duration) (Answer, error) {
-	want, err := shapeOf(unit, req)
+	want, err := c.dialects[unit].shapeOf(unit, req)
 	if err != nil {
 		return Answer{}, err
 	}

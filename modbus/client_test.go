@@ -286,7 +286,7 @@ func TestPortThatTakesNoBytesIsLost(t *testing.T) {
 
 func TestOnlyKnownRequestsAreSent(t *testing.T) {
 	c := modbus.NewClient(nil, modbus.RTU, slow) // would panic if used
-	for _, req := range []modbus.PDU{nil, {43, 14, 1, 0}, {3, 0, 0, 0, 126}, {0x83, 2}} {
+	for _, req := range []modbus.PDU{nil, {43, 14, 5, 0}, {43, 13, 0, 0}, {99}, {7, 0}, {3, 0, 0, 0, 126}, {0x83, 2}} {
 		if _, err := c.Do(t.Context(), 1, req, timeout); err == nil {
 			t.Errorf("% X was sent", []byte(req))
 		}

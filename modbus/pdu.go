@@ -12,9 +12,6 @@ package modbus
 // UnitID is the address of a unit on a line: 1 to 247, 0 for broadcast.
 type UnitID uint8
 
-// FunctionCode says what a request wants.
-type FunctionCode uint8
-
 // PDU is a function code and its data, without unit id and checksum: at most
 // MaxPDU bytes.
 type PDU []byte

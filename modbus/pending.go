@@ -65,6 +65,10 @@ func (d *debt) confuses(s shape) bool {
 	return slices.ContainsFunc(d.shapes, func(q shape) bool { return q.function() == s.function() })
 }
 
+// mistakable reports whether a normal answer to an earlier request could be
+// taken for the one to s.
+func (d *debt) mistakable(s shape) bool { return slices.ContainsFunc(d.shapes, s.overlaps) }
+
 // tryAgain notes that a separator is about to be sent.
 func (d *debt) tryAgain(now time.Time) {
 	if d.silent == 0 {

@@ -5,59 +5,40 @@ import (
 	"fmt"
 )
 
-// The function codes this package builds and serves. V1.1b3, section 6.
-const (
-	FuncReadCoils            FunctionCode = 1
-	FuncReadDiscreteInputs   FunctionCode = 2
-	FuncReadHoldingRegisters FunctionCode = 3
-	FuncReadInputRegisters   FunctionCode = 4
-	FuncWriteCoil            FunctionCode = 5
-	FuncWriteRegister        FunctionCode = 6
-	FuncWriteCoils           FunctionCode = 15
-	FuncWriteRegisters       FunctionCode = 16
-)
-
-// The greatest quantities of one request. V1.1b3, sections 6.1, 6.3, 6.11 and 6.12.
+// The greatest quantities of one request. V1.1b3, sections 6.1, 6.3, 6.11, 6.12
+// and 6.17.
 const (
 	MaxReadBits       = 2000
 	MaxReadRegisters  = 125
 	maxWriteBits      = 1968
 	maxWriteRegisters = 123
+	maxReadWrite      = 121 // registers that function 23 writes
 )
 
 // addresses is the size of each of the four address spaces. V1.1b3, section 4.4.
 const addresses = 1 << 16
 
-// maxQuantity returns the greatest quantity of fc; 0 for a function unknown here.
+// maxQuantity returns the greatest quantity of fc in plain Modbus; 0 for a
+// function without one.
 func maxQuantity(fc FunctionCode) int {
 	switch fc {
 	case FuncReadCoils, FuncReadDiscreteInputs:
 		return MaxReadBits
 	case FuncReadHoldingRegisters, FuncReadInputRegisters:
 		return MaxReadRegisters
-	case FuncWriteCoil, FuncWriteRegister:
+	case FuncWriteCoil, FuncWriteRegister, FuncMaskRegister:
 		return 1
 	case FuncWriteCoils:
 		return maxWriteBits
 	case FuncWriteRegisters:
 		return maxWriteRegisters
+	case FuncReadWriteRegisters:
+		return maxReadWrite
 	}
 	return 0
 }
 
-// Bits reports whether the items of fc are bits, not registers.
-func (fc FunctionCode) Bits() bool {
-	switch fc {
-	case FuncReadCoils, FuncReadDiscreteInputs, FuncWriteCoil, FuncWriteCoils:
-		return true
-	}
-	return false
-}
-
-// Reads reports whether fc is one of the four reading functions.
-func (fc FunctionCode) Reads() bool { return fc >= FuncReadCoils && fc <= FuncReadInputRegisters }
-
-// size returns how many bytes quantity items of fc take.
+// size returns how many bytes quantity items of fc take in plain Modbus.
 func (fc FunctionCode) size(quantity int) int {
 	if fc.Bits() {
 		return (quantity + 7) / 8
@@ -65,13 +46,30 @@ func (fc FunctionCode) size(quantity int) int {
 	return 2 * quantity
 }
 
-// check refuses what no request may ask for.
-func check(fc FunctionCode, addr uint16, quantity int) error {
-	if quantity < 1 || quantity > maxQuantity(fc) {
-		return fmt.Errorf("function %d: quantity %d is not in 1 to %d", fc, quantity, maxQuantity(fc))
+// check returns the [Exception] that items can't be asked for with, or nil.
+func (d Dialect) check(fc FunctionCode, addr uint16, quantity int) error {
+	r, most := d.items(fc, addr), maxQuantity(fc)
+	switch {
+	case r.Bytes < 0 && fc.Reads():
+		return nil // any number of a record
+	case r.Bytes < 0:
+		return IllegalDataAddress
+	case r.Bytes > 0 && most > 1:
+		most = 2 * most / r.Bytes // 62 floats in the 250 bytes of 125 registers
 	}
-	if int(addr)+quantity > addresses {
-		return fmt.Errorf("function %d: %d items from address %d go past 65535", fc, quantity, addr)
+	switch {
+	case quantity < 1 || quantity > most:
+		return IllegalDataValue
+	case int(addr)+quantity-1 > int(r.Last):
+		return IllegalDataAddress
+	}
+	return nil
+}
+
+// refuse is check for the one who asks.
+func (d Dialect) refuse(fc FunctionCode, addr uint16, quantity int) error {
+	if err := d.check(fc, addr, quantity); err != nil {
+		return fmt.Errorf("function %d: no request can be for %d items from address %d on: too few, too many, or past the end", fc, quantity, addr)
 	}
 	return nil
 }
@@ -79,16 +77,26 @@ func check(fc FunctionCode, addr uint16, quantity int) error {
 // ReadRequest asks with function code 1, 2, 3 or 4 for quantity bits (at most
 // 2000) or registers (at most 125) from addr on; the last may be number 65535.
 func ReadRequest(fc FunctionCode, addr uint16, quantity int) (PDU, error) {
+	return Dialect(nil).ReadRequest(fc, addr, quantity)
+}
+
+// ReadRequest is [ReadRequest] for quantity items of a unit that speaks d: at
+// most so many as 250 bytes hold, and none of another range. Where d has no
+// size the quantity is any number up to 65535.
+func (d Dialect) ReadRequest(fc FunctionCode, addr uint16, quantity int) (PDU, error) {
 	if !fc.Reads() {
 		return nil, fmt.Errorf("function %d does not read", fc)
 	}
-	if err := check(fc, addr, quantity); err != nil {
+	if quantity < 0 || quantity >= addresses {
+		return nil, fmt.Errorf("function %d: quantity %d is not in 0 to 65535", fc, quantity)
+	}
+	if err := d.refuse(fc, addr, quantity); err != nil {
 		return nil, err
 	}
 	return request(fc, addr, uint16(quantity)), nil
 }
 
-// request puts the fixed part of every request together:
+// request puts the fixed part of many requests together:
 //
 //	0          1      2 3     4
 //	function | address | quantity or value | ...
@@ -117,9 +125,23 @@ func WriteRegister(addr, value uint16) PDU {
 	return request(FuncWriteRegister, addr, value)
 }
 
+// WriteItem sets the one item at addr of a unit that speaks d, with function
+// code 6. The words of its value are as many as d says: one where it says
+// nothing.
+func (d Dialect) WriteItem(addr uint16, value ...uint16) (PDU, error) {
+	if err := d.refuse(FuncWriteRegister, addr, 1); err != nil {
+		return nil, err
+	}
+	if size := d.size(FuncWriteRegister, addr, 1); 2*len(value) != size {
+		return nil, fmt.Errorf("function %d: %d words for the item at %d, want %d", FuncWriteRegister, len(value), addr, size/2)
+	}
+	p := binary.BigEndian.AppendUint16(PDU{byte(FuncWriteRegister)}, addr)
+	return appendRegisters(p, value), nil
+}
+
 // WriteCoils sets up to 1968 coils from addr on, with function code 15.
 func WriteCoils(addr uint16, on []bool) (PDU, error) {
-	if err := check(FuncWriteCoils, addr, len(on)); err != nil {
+	if err := Dialect(nil).refuse(FuncWriteCoils, addr, len(on)); err != nil {
 		return nil, err
 	}
 	p := request(FuncWriteCoils, addr, uint16(len(on)))
@@ -128,67 +150,170 @@ func WriteCoils(addr uint16, on []bool) (PDU, error) {
 
 // WriteRegisters sets up to 123 holding registers from addr on, with function code 16.
 func WriteRegisters(addr uint16, values []uint16) (PDU, error) {
-	if err := check(FuncWriteRegisters, addr, len(values)); err != nil {
+	return Dialect(nil).WriteItems(addr, values)
+}
+
+// WriteItems sets the items from addr on of a unit that speaks d, with function
+// code 16. The values are the words of the items, one item after the other: at
+// most so many whole items as 246 bytes hold.
+func (d Dialect) WriteItems(addr uint16, values []uint16) (PDU, error) {
+	each := d.size(FuncWriteRegisters, addr, 1)
+	quantity := 2 * len(values) / max(each, 1)
+	if err := d.refuse(FuncWriteRegisters, addr, quantity); err != nil {
 		return nil, err
 	}
-	p := request(FuncWriteRegisters, addr, uint16(len(values)))
+	if 2*len(values) != each*quantity {
+		return nil, fmt.Errorf("function %d: %d words are no whole items of %d", FuncWriteRegisters, len(values), each/2)
+	}
+	p := request(FuncWriteRegisters, addr, uint16(quantity))
+	return appendRegisters(append(p, byte(2*len(values))), values), nil
+}
+
+// MaskRegister sets one holding register to (register AND and) OR (or AND NOT
+// and), with function code 22: bits that are 1 in and stay, the others become
+// those of or. V1.1b3, section 6.16.
+func MaskRegister(addr, and, or uint16) PDU {
+	return binary.BigEndian.AppendUint16(request(FuncMaskRegister, addr, and), or)
+}
+
+// ReadWriteRegisters sets up to 121 holding registers from addr on and then
+// reads up to 125, quantity from readAddr on, with function code 23. V1.1b3,
+// section 6.17.
+func ReadWriteRegisters(readAddr uint16, quantity int, addr uint16, values []uint16) (PDU, error) {
+	if _, err := ReadRequest(FuncReadHoldingRegisters, readAddr, quantity); err != nil {
+		return nil, err
+	}
+	if err := Dialect(nil).refuse(FuncReadWriteRegisters, addr, len(values)); err != nil {
+		return nil, err
+	}
+	p := request(FuncReadWriteRegisters, readAddr, uint16(quantity))
+	p = binary.BigEndian.AppendUint16(p, addr)
+	p = binary.BigEndian.AppendUint16(p, uint16(len(values)))
 	return appendRegisters(append(p, byte(2*len(values))), values), nil
 }
 
 // Request is what the PDU of a request says.
 type Request struct {
 	Function FunctionCode
-	Addr     uint16
-	Quantity int    // items asked for or written; Addr+Quantity is at most 65536
-	Data     []byte // values to write as they lie in the PDU, nil for a read
+	Addr     uint16 // of the first item; 0 for a function without one
+	Quantity int    // items read or written; Addr+Quantity is at most 65536; 0 for a function without any
+	// Data is what a write sets, as it lies in the PDU: values, the two masks of
+	// function 22, the records of function 21. Of function 8, 20 and 43 it is all
+	// behind the function code. Else it is nil.
+	Data []byte
+
+	ReadAddr     uint16 // of the first register that function 23 reads when it has written
+	ReadQuantity int    // how many
 }
 
-// ParseRequest reads a request of function code 1 to 6, 15 or 16. The error is
-// the [Exception] that a server declines it with: [IllegalFunction] for another
-// function, [IllegalDataValue] for a wrong length, quantity or coil value,
+// ParseRequest reads a request. The error is the [Exception] that a server
+// declines it with: [IllegalFunction] for a function unknown here,
+// [IllegalDataValue] for a wrong length, quantity or value,
 // [IllegalDataAddress] for items past number 65535.
-func ParseRequest(req PDU) (Request, error) {
-	r := Request{Function: req.Function(), Quantity: 1}
-	if maxQuantity(r.Function) == 0 {
+func ParseRequest(req PDU) (Request, error) { return Dialect(nil).ParseRequest(req) }
+
+// ParseRequest is [ParseRequest] for a unit that speaks d.
+func (d Dialect) ParseRequest(req PDU) (Request, error) {
+	if !known(req) {
 		return Request{}, IllegalFunction
 	}
-	if len(req) < 5 {
+	if !d.complete(req) {
 		return Request{}, IllegalDataValue
 	}
-	r.Addr = binary.BigEndian.Uint16(req[1:])
-	value := binary.BigEndian.Uint16(req[3:])
-	rest := req[5:]
-	switch r.Function {
-	case FuncWriteCoil, FuncWriteRegister:
-		r.Data = req[3:5]
-	case FuncWriteCoils, FuncWriteRegisters:
-		r.Quantity = int(value)
-		if len(rest) == 0 || int(rest[0]) != r.Function.size(r.Quantity) || len(rest)-1 != int(rest[0]) {
-			return Request{}, IllegalDataValue
-		}
-		r.Data, rest = rest[1:], nil
+	r := Request{Function: req.Function()}
+	var err error
+	switch fc := r.Function; {
+	case fc == FuncReadWriteRegisters:
+		err = r.parseReadWrite(req)
+	case maxQuantity(fc) > 0:
+		err = r.parseItems(req, d)
 	default:
-		r.Quantity = int(value)
+		err = r.parseOther(req)
 	}
-	switch {
-	case len(rest) != 0, r.Quantity < 1, r.Quantity > maxQuantity(r.Function),
-		r.Function == FuncWriteCoil && value != coilOn && value != coilOff:
-		return Request{}, IllegalDataValue
-	case int(r.Addr)+r.Quantity > addresses:
-		return Request{}, IllegalDataAddress
+	if err != nil {
+		return Request{}, err
 	}
 	return r, nil
 }
 
-// ResponseLength returns the length of the PDU that answers req when it is no
-// exception; ok is false where req is none that [ParseRequest] takes.
-func ResponseLength(req PDU) (n int, ok bool) {
-	r, err := ParseRequest(req)
-	if err != nil {
-		return 0, false
+// complete reports whether req is as long as its first bytes say.
+func (d Dialect) complete(req PDU) bool {
+	switch fc := req.Function(); {
+	case fc == FuncDiagnostics && len(req) > 5:
+		// Only a loopback has more data. V1.1b3, section 6.8.
+		return loopback(req) && len(req)%2 == 1 && len(req) <= MaxPDU
+	case fc == FuncWriteRegister && len(req) >= 3:
+		size := d.size(fc, binary.BigEndian.Uint16(req[1:]), 1)
+		return size < 0 || len(req) == 3+size
 	}
-	if r.Function.Reads() {
-		return 2 + r.Function.size(r.Quantity), true
+	return RequestLength(req) == len(req)
+}
+
+// parseItems reads a request for items of a table.
+func (r *Request) parseItems(req PDU, d Dialect) error {
+	r.Addr, r.Quantity = binary.BigEndian.Uint16(req[1:]), 1
+	switch fc := r.Function; {
+	case fc == FuncWriteCoils || fc == FuncWriteRegisters:
+		r.Quantity, r.Data = int(binary.BigEndian.Uint16(req[3:])), req[6:]
+	case fc.Reads():
+		r.Quantity = int(binary.BigEndian.Uint16(req[3:]))
+	default:
+		r.Data = req[3:]
 	}
-	return 5, true
+	if err := d.check(r.Function, r.Addr, r.Quantity); err != nil {
+		return err
+	}
+	switch r.Function {
+	case FuncWriteCoil:
+		if v := binary.BigEndian.Uint16(r.Data); v != coilOn && v != coilOff {
+			return IllegalDataValue
+		}
+	case FuncWriteCoils, FuncWriteRegisters:
+		if len(r.Data) != d.size(r.Function, r.Addr, r.Quantity) {
+			return IllegalDataValue
+		}
+	}
+	return nil
+}
+
+// parseReadWrite reads a request of function 23.
+func (r *Request) parseReadWrite(req PDU) error {
+	word := func(i int) int { return int(binary.BigEndian.Uint16(req[i:])) }
+	r.ReadAddr, r.ReadQuantity = uint16(word(1)), word(3)
+	r.Addr, r.Quantity, r.Data = uint16(word(5)), word(7), req[10:]
+	if len(r.Data) != 2*r.Quantity {
+		return IllegalDataValue
+	}
+	err := Dialect(nil).check(r.Function, r.Addr, r.Quantity)
+	if err == IllegalDataValue { // which goes before an address
+		return err
+	}
+	if e := Dialect(nil).check(FuncReadHoldingRegisters, r.ReadAddr, r.ReadQuantity); e != nil {
+		return e
+	}
+	return err
+}
+
+// parseOther reads a request that is for no items of a table.
+func (r *Request) parseOther(req PDU) error {
+	switch r.Function {
+	case FuncReadQueue:
+		r.Addr = binary.BigEndian.Uint16(req[1:])
+	case FuncDiagnostics:
+		r.Data = req[1:]
+	case FuncReadFileRecords:
+		r.Data = req[1:]
+		_, err := parseSpans(req)
+		return err
+	case FuncWriteFileRecords:
+		r.Data = req[2:]
+		_, err := parseRecords(req)
+		return err
+	case FuncReadDeviceIdentity:
+		r.Data = req[1:]
+		if access := Access(req[2]); access < BasicIdentity || access > OneObject {
+			return IllegalDataValue
+		}
+	}
+	return nil
 }

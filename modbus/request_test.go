@@ -117,7 +117,8 @@ func TestMalformedRequestsAreDeclined(t *testing.T) {
 		want modbus.Exception
 	}{
 		{nil, modbus.IllegalFunction},
-		{modbus.PDU{7}, modbus.IllegalFunction},
+		{modbus.PDU{7, 0}, modbus.IllegalDataValue},
+		{modbus.PDU{99}, modbus.IllegalFunction},
 		{modbus.PDU{0x83, 0, 0, 0, 1}, modbus.IllegalFunction},
 		{modbus.PDU{3, 0, 0, 0}, modbus.IllegalDataValue},
 		{modbus.PDU{3, 0, 0, 0, 1, 0}, modbus.IllegalDataValue},

@@ -5,41 +5,42 @@ import (
 	"fmt"
 )
 
-// readData returns the values in the answer to a read:
+// noAnswer says that p is not what was asked for.
+func noAnswer(fc FunctionCode, p PDU) error {
+	return fmt.Errorf("no answer to function %d: % X", fc, []byte(p))
+}
+
+// counted returns what follows in a PDU of function fc whose second byte counts
+// it:
 //
 //	0          1             2
 //	function | byte count n | n bytes
-func readData(resp PDU) ([]byte, error) {
-	if !resp.Function().Reads() || len(resp) < 2 || int(resp[1]) != len(resp)-2 {
-		return nil, fmt.Errorf("no answer to a read: % X", []byte(resp))
+func counted(fc FunctionCode, p PDU) ([]byte, error) {
+	if p.Function() != fc || len(p) < 2 || int(p[1]) != len(p)-2 {
+		return nil, noAnswer(fc, p)
 	}
-	return resp[2:], nil
+	return p[2:], nil
 }
 
-// Registers returns the registers in the answer to function code 3 or 4.
+// Registers returns the registers, or the words of greater items, in the answer
+// to function code 3, 4 or 23.
 func Registers(resp PDU) ([]uint16, error) {
-	b, err := readData(resp)
-	if err != nil {
-		return nil, err
+	switch fc := resp.Function(); fc {
+	case FuncReadHoldingRegisters, FuncReadInputRegisters, FuncReadWriteRegisters:
+		b, err := counted(fc, resp)
+		if err == nil && len(b)%2 == 0 {
+			return words(b), nil
+		}
 	}
-	if resp.Function().Bits() || len(b)%2 != 0 {
-		return nil, fmt.Errorf("function %d with %d bytes carries no registers", resp.Function(), len(b))
-	}
-	values := make([]uint16, len(b)/2)
-	for i := range values {
-		values[i] = binary.BigEndian.Uint16(b[2*i:])
-	}
-	return values, nil
+	return nil, fmt.Errorf("no registers: % X", []byte(resp))
 }
 
 // Bits returns the first quantity bits in the answer to function code 1 or 2.
 func Bits(resp PDU, quantity int) ([]bool, error) {
-	b, err := readData(resp)
-	if err != nil {
-		return nil, err
-	}
-	if !resp.Function().Bits() || quantity < 0 || len(b) != resp.Function().size(quantity) {
-		return nil, fmt.Errorf("function %d with %d bytes carries no %d bits", resp.Function(), len(b), quantity)
+	fc := resp.Function()
+	b, err := counted(fc, resp)
+	if err != nil || !fc.Reads() || !fc.Bits() || quantity < 0 || len(b) != fc.size(quantity) {
+		return nil, fmt.Errorf("no %d bits: % X", quantity, []byte(resp))
 	}
 	return unpackBits(b, quantity), nil
 }
@@ -73,4 +74,13 @@ func appendRegisters(p []byte, values []uint16) []byte {
 		p = binary.BigEndian.AppendUint16(p, v)
 	}
 	return p
+}
+
+// words is the inverse of appendRegisters.
+func words(b []byte) []uint16 {
+	values := make([]uint16, len(b)/2)
+	for i := range values {
+		values[i] = binary.BigEndian.Uint16(b[2*i:])
+	}
+	return values
 }

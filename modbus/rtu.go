@@ -13,7 +13,8 @@ func (rtuCodec) open([]byte) bool { return false }
 func (rtuCodec) limits() (size int, gap time.Duration) { return maxRTU, 0 }
 
 // answer slides over b and finds the first place where unit, function, the
-// length the request prescribes and the CRC all agree.
+// length that the request or else the answer itself prescribes and the CRC all
+// agree.
 func (rtuCodec) answer(b []byte, want shape) (s sighting) {
 	s.partial = len(b)
 	for i := range b {
@@ -38,43 +39,41 @@ func foundRTU(b []byte, start, length int) found {
 	return found{start, length, UnitID(b[start]), PDU(b[start+1 : start+length-2])}
 }
 
-func (rtuCodec) anyAnswer(b []byte, end int) found {
+func (rtuCodec) anyAnswer(b []byte, end int) found { return firstRTU(b, end, 0xFF, AnswerLength) }
+
+// request finds one of a function whose length is known. Where the line fell
+// silent behind b, that may be one as well whose length only the silence tells.
+func (rtuCodec) request(b []byte, silent bool) found {
+	f := firstRTU(b, len(b), lastUnit, RequestLength)
+	if f.length == 0 && silent && intact(b) && b[0] <= lastUnit && untold(b[1]) {
+		return foundRTU(b, 0, len(b))
+	}
+	return f
+}
+
+// untold reports whether a request of the function may be longer than its bytes
+// tell. That of an exception is none.
+func untold(function byte) bool {
+	switch fc := FunctionCode(function); fc {
+	case FuncWriteRegister, FuncDiagnostics, FuncReadDeviceIdentity:
+		return true
+	default:
+		return fc&exceptionBit == 0 && !known([]byte{function})
+	}
+}
+
+// firstRTU finds the first intact frame that begins before end, is of a unit up
+// to last and has a PDU as long as length says.
+func firstRTU(b []byte, end int, last UnitID, length func(pdu []byte) int) found {
 	for i := range end {
-		n := answerLength(b[i:])
-		if n > 0 && n <= len(b)-i && intact(b[i:i+n]) {
+		p := b[min(i+1, len(b)):]
+		n := sizeRTU(length(p))
+		if n >= minRTU && n <= len(b)-i && b[i] <= byte(last) && intact(b[i:i+n]) {
 			return foundRTU(b, i, n)
 		}
 	}
 	return found{}
 }
 
-// request finds one of a function whose length is known. Where the line fell
-// silent behind b, that may be one of an unknown function as well, whose length
-// only the silence tells.
-func (rtuCodec) request(b []byte, silent bool) found {
-	if start, length := findRequest(b); length > 0 {
-		return foundRTU(b, start, length)
-	}
-	if silent && intact(b) && b[0] <= lastUnit && maxQuantity(FunctionCode(b[1])) == 0 {
-		return foundRTU(b, 0, len(b))
-	}
-	return found{}
-}
-
-// answerLength returns the length of the answer that b begins with, unit id
-// and CRC included; 0 if it can't be told.
-func answerLength(b []byte) int {
-	if len(b) < 3 {
-		return 0
-	}
-	fc := FunctionCode(b[1])
-	switch {
-	case fc&exceptionBit != 0:
-		return exceptionRTU
-	case fc.Reads():
-		return 3 + int(b[2]) + 2
-	case maxQuantity(fc) > 0:
-		return 1 + 5 + 2
-	}
-	return 0
-}
+// sizeRTU returns the length of an RTU frame with a PDU of n bytes.
+func sizeRTU(n int) int { return 1 + n + 2 }

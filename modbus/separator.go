@@ -19,30 +19,31 @@ func (c *Client) separate(ctx context.Context, want shape, req PDU, timeout time
 	if !d.confuses(want) && !c.echoConfuses(want) {
 		return nil
 	}
-	r, err := ParseRequest(req)
+	dialect := c.dialects[want.unit]
+	r, err := dialect.ParseRequest(req)
 	if err != nil {
 		return err
 	}
 	for range maxSeparators {
-		if err := c.sendSeparator(ctx, d, want.unit, r, timeout); err != nil {
+		if err := c.sendSeparator(ctx, d.separator(dialect, want, r), want.unit, timeout); err != nil {
 			return err
 		}
-		if !slices.Contains(d.shapes, want) && !c.echoConfuses(want) {
+		if !d.mistakable(want) && !c.echoConfuses(want) {
 			return nil
 		}
 	}
 	return fmt.Errorf("not sent, since its answer could not be told from an earlier one or an echo: %w", ErrDamaged)
 }
 
-// sendSeparator asks the unit something else than r. An exception separates as
-// well, as long as it is not taken for more than an answer to the earliest
-// request that it may belong to.
-func (c *Client) sendSeparator(ctx context.Context, d *debt, unit UnitID, r Request, timeout time.Duration) error {
-	sep := d.separator(unit, r)
-	s, err := shapeOf(unit, sep)
+// sendSeparator asks the unit something else than what is wanted. An exception
+// separates as well, as long as it is not taken for more than an answer to the
+// earliest request that it may belong to.
+func (c *Client) sendSeparator(ctx context.Context, sep PDU, unit UnitID, timeout time.Duration) error {
+	s, err := c.dialects[unit].shapeOf(unit, sep)
 	if err != nil {
 		return err
 	}
+	d := c.pending.of(unit)
 	c.counters.Separators++
 	d.tryAgain(time.Now())
 	_, err = c.exchange(ctx, s, sep, timeout)
@@ -64,8 +65,8 @@ func (c *Client) echoConfuses(want shape) bool {
 // it serves the block, while another address may not exist. A unit that
 // declined the last separator, or met it with silence, gets another function,
 // whose exceptions differ too.
-func (d *debt) separator(unit UnitID, r Request) PDU {
-	own, other := separating(r.Function)
+func (d *debt) separator(dialect Dialect, want shape, r Request) PDU {
+	own, other := separating(r.Function, want)
 	step := d.silent
 	if d.declined {
 		step = 1
@@ -76,23 +77,24 @@ func (d *debt) separator(unit UnitID, r Request) PDU {
 	if own != r.Function {
 		return request(own, r.Addr, 1)
 	}
-	quantity := d.otherQuantity(unit, r)
+	quantity := d.otherQuantity(dialect, want, r)
 	addr := int(r.Addr)
 	// One item more than r has may lie behind it or before it.
-	if quantity > r.Quantity && (step%4 == 2 && addr > 0 || addr+quantity > addresses) {
+	if quantity > r.Quantity && (step%4 == 2 && addr > 0 || dialect.check(own, r.Addr, quantity) == IllegalDataAddress) {
 		addr -= quantity - r.Quantity
 	}
 	return request(own, uint16(max(0, addr)), uint16(quantity))
 }
 
 // separating returns the reading functions that separate from fc: the better
-// one, which is fc itself if it reads, and one that differs from it.
-func separating(fc FunctionCode) (own, other FunctionCode) {
-	switch fc {
-	case FuncReadCoils, FuncReadDiscreteInputs, FuncReadInputRegisters:
+// one, which is fc itself if it reads and prescribes a length, and one that
+// differs from it.
+func separating(fc FunctionCode, want shape) (own, other FunctionCode) {
+	switch {
+	case fc.Reads() && want.layout.count > 0, fc == FuncWriteCoil, fc == FuncWriteCoils:
+		return FuncReadCoils, FuncReadInputRegisters
+	case fc.Reads() && fc != FuncReadHoldingRegisters:
 		return fc, FuncReadHoldingRegisters
-	case FuncWriteCoil, FuncWriteCoils:
-		return FuncReadCoils, FuncReadHoldingRegisters
 	}
 	return FuncReadHoldingRegisters, FuncReadInputRegisters
 }
@@ -100,29 +102,27 @@ func separating(fc FunctionCode) (own, other FunctionCode) {
 // otherQuantity returns a quantity whose answer has another length than the one
 // to r: a smaller one that no unanswered request had, else the smallest; or,
 // where there is none, the next greater.
-func (d *debt) otherQuantity(unit UnitID, r Request) int {
-	step := 1
-	if r.Function.Bits() {
-		step = 8
-	}
-	whole := r.Function.size(r.Quantity)
-	for n := step; r.Function.size(n) < whole; n += step {
-		s, err := shapeOf(unit, request(r.Function, r.Addr, uint16(n)))
-		if err == nil && !slices.Contains(d.shapes, s) {
+func (d *debt) otherQuantity(dialect Dialect, want shape, r Request) int {
+	smallest := 0
+	for n := 1; ; n++ {
+		s := readShape(want.unit, r.Function, dialect.size(r.Function, r.Addr, n))
+		switch {
+		case s == want:
+		case n > r.Quantity && smallest > 0:
+			return smallest
+		case n > r.Quantity || !slices.Contains(d.shapes, s):
 			return n
+		case smallest == 0:
+			smallest = n
 		}
 	}
-	if r.Function.size(step) < whole {
-		return step
-	}
-	return step + 1
 }
 
 // broadcast sends a write to all units and holds the line until they have acted.
 // Serial, section 2.4.1.
 func (c *Client) broadcast(ctx context.Context, req PDU, hold time.Duration) (Answer, error) {
-	if req.Function().Reads() {
-		return Answer{}, errors.New("a broadcast can't read")
+	if fc := req.Function(); !fc.Writes() || fc == FuncReadWriteRegisters {
+		return Answer{}, errors.New("a broadcast can only write")
 	}
 	if err := c.quiet(ctx); err != nil {
 		return Answer{}, c.finish(nil, err)

@@ -130,32 +130,3 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // lastUnit is the greatest unit id; the rest is reserved. Serial, section 2.2.
 const lastUnit = 247
-
-// findRequest slides over b and finds the first intact request of a function
-// whose length is known; length is 0 if there is none.
-func findRequest(b []byte) (start, length int) {
-	for i := range b {
-		n := requestLength(b[i:])
-		if n > 0 && n <= len(b)-i && b[i] <= lastUnit && intact(b[i:i+n]) {
-			return i, n
-		}
-	}
-	return 0, 0
-}
-
-// requestLength returns the length of the request that b begins with, unit id
-// and CRC included; 0 if it can't be told (yet).
-func requestLength(b []byte) int {
-	if len(b) < 2 {
-		return 0
-	}
-	switch fc := FunctionCode(b[1]); {
-	case maxQuantity(fc) == 0:
-		return 0
-	case fc != FuncWriteCoils && fc != FuncWriteRegisters:
-		return 1 + 5 + 2
-	case len(b) < 7:
-		return 0
-	}
-	return 1 + 6 + int(b[6]) + 2
-}

@@ -152,7 +152,7 @@ func TestServerOnTCP(t *testing.T) {
 			},
 			[]byte{1, 2, 0, 0, 0, 5, 17, 3, 2, 0, 1, 3, 4, 0, 0, 0, 5, 18, 3, 2, 0, 9},
 		},
-		{"unknown function", []piece{{0, []byte{1, 2, 0, 0, 0, 2, 17, 43}}}, []byte{1, 2, 0, 0, 0, 3, 17, 0xAB, 1}},
+		{"unknown function", []piece{{0, []byte{1, 2, 0, 0, 0, 3, 17, 43, 13}}}, []byte{1, 2, 0, 0, 0, 3, 17, 0xAB, 1}},
 		{"wrong length", []piece{{0, []byte{1, 2, 0, 0, 0, 3, 17, 3, 0}}}, []byte{1, 2, 0, 0, 0, 3, 17, 0x83, 3}},
 		{"absent unit", []piece{{0, []byte{1, 2, 0, 0, 0, 6, 99, 3, 0, 10, 0, 1}}}, nil},
 	}

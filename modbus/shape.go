@@ -1,39 +1,93 @@
 package modbus
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // shape is what the answer to a request must look like. Two requests whose
 // answers can't be told apart have equal shapes.
 type shape struct {
-	unit  UnitID
-	size  uint8   // bytes of the PDU
-	fixed uint8   // how many of them the request prescribes
-	head  [5]byte // those: function and byte count, or function, address and what was written
+	unit   UnitID
+	head   string // the first bytes of the answer, which the request prescribes: at least the function
+	layout layout // how long it is: what the request doesn't prescribe the answer itself tells
 }
 
-// shapeOf returns the shape of the answer to req.
-func shapeOf(unit UnitID, req PDU) (shape, error) {
-	size, ok := ResponseLength(req)
-	if !ok {
-		return shape{}, fmt.Errorf("unit %d: % X is no request of function 1 to 6, 15 or 16", unit, []byte(req))
+// shapeOf returns the shape of the answer to req of a unit that speaks d.
+func (d Dialect) shapeOf(unit UnitID, req PDU) (shape, error) {
+	r, err := d.ParseRequest(req)
+	if err != nil {
+		return shape{}, fmt.Errorf("unit %d: no request to send: % X", unit, []byte(req))
 	}
-	s := shape{unit: unit, size: uint8(size), fixed: 5}
-	copy(s.head[:], req)
-	if req.Function().Reads() {
-		s.fixed, s.head = 2, [5]byte{req[0], byte(size - 2)}
+	s := shape{unit: unit, head: string(req[:1]), layout: layouts[r.Function].answer}
+	switch fc := r.Function; fc {
+	case FuncReadCoils, FuncReadDiscreteInputs, FuncReadHoldingRegisters, FuncReadInputRegisters:
+		return readShape(unit, fc, d.size(fc, r.Addr, r.Quantity)), nil
+	case FuncReadWriteRegisters:
+		return readShape(unit, fc, 2*r.ReadQuantity), nil
+	case FuncReadFileRecords:
+		spans, _ := parseSpans(req) // which ParseRequest did as well
+		return readShape(unit, fc, fileAnswer(spans)), nil
+	case FuncWriteCoil, FuncWriteRegister, FuncMaskRegister, FuncWriteFileRecords:
+		s.prescribe(req)
+	case FuncDiagnostics:
+		s.prescribe(req)
+		if Diagnostic(binary.BigEndian.Uint16(req[1:])).answersValue() {
+			s.head = s.head[:3]
+		}
+	case FuncWriteCoils, FuncWriteRegisters:
+		s.head = string(req[:5])
+	case FuncReadQueue:
+		s.head += "\x00" // at most 64 bytes follow
+	case FuncReadDeviceIdentity:
+		s.head = string(req[:3])
 	}
 	return s, nil
+}
+
+// prescribe makes the answer a copy of the request.
+func (s *shape) prescribe(req PDU) {
+	s.head, s.layout = string(req), layout{size: uint8(len(req))}
+}
+
+// readShape returns the shape of an answer with so many bytes behind a count of
+// them, or with any number if size is negative.
+func readShape(unit UnitID, fc FunctionCode, size int) shape {
+	if size < 0 {
+		return shape{unit, string([]byte{byte(fc)}), layouts[fc].answer}
+	}
+	return shape{unit, string([]byte{byte(fc), byte(size)}), layout{size: uint8(2 + size)}}
+}
+
+// Answers reports whether resp, which may be an exception, can answer req of a
+// unit that speaks d.
+func (d Dialect) Answers(req, resp PDU) bool {
+	s, err := d.shapeOf(Broadcast, req)
+	return err == nil && s.accepts(resp)
+}
+
+// ResponseLength returns the length of the PDU that answers req, a request of
+// function 1 to 6, 15 or 16, when it is no exception; ok is false where req is
+// another.
+func ResponseLength(req PDU) (n int, ok bool) {
+	if fc := req.Function(); maxQuantity(fc) == 0 || fc == FuncMaskRegister || fc == FuncReadWriteRegisters {
+		return 0, false
+	}
+	s, err := Dialect(nil).shapeOf(Broadcast, req)
+	return int(s.layout.size), err == nil
 }
 
 // function returns the function code of the request.
 func (s shape) function() FunctionCode { return FunctionCode(s.head[0]) }
 
-// repeats reports whether the answer is a copy of the request.
+// repeats reports whether the answer may be a copy of the request.
 func (s shape) repeats() bool {
-	return s.function() == FuncWriteCoil || s.function() == FuncWriteRegister
+	switch s.function() {
+	case FuncWriteCoil, FuncWriteRegister, FuncDiagnostics, FuncWriteFileRecords, FuncMaskRegister:
+		return true
+	}
+	return false
 }
 
 // accepts reports whether p may answer: with what was asked for or with an exception.
@@ -41,33 +95,47 @@ func (s shape) accepts(p PDU) bool {
 	if exception, ok := p.exception(); ok {
 		return p.Function()&^exceptionBit == s.function() && exception != 0
 	}
-	return len(p) == int(s.size) && bytes.Equal(p[:s.fixed], s.head[:s.fixed])
+	return len(p) <= MaxPDU && strings.HasPrefix(string(p), s.head) && s.layout.reach(p) == len(p)
+}
+
+// overlaps reports whether one PDU may be the normal answer to s and to q.
+func (s shape) overlaps(q shape) bool {
+	n := min(len(s.head), len(q.head))
+	if s.head[:n] != q.head[:n] {
+		return false
+	}
+	return s.layout.count > 0 || q.layout.count > 0 || s.layout.size == q.layout.size
 }
 
 // exception returns the code of an exception answer.
 func (p PDU) exception() (e Exception, ok bool) {
-	if len(p) != 2 || p[0]&exceptionBit == 0 {
+	if len(p) != exceptionSize || p[0]&exceptionBit == 0 {
 		return 0, false
 	}
 	return Exception(p[1]), true
 }
 
-// exceptionRTU is the length of an exception answer with unit id and CRC.
-const exceptionRTU = 5
+// exceptionSize is the length of an exception answer.
+const exceptionSize = 2
 
 // agree compares the start of an RTU frame. It returns how long the frame is to
-// be and how many of its first bytes are as prescribed; agreed is 0 if one is not.
+// be as far as can be told, and how many of its first bytes are as prescribed;
+// agreed is 0 if one is not.
 func (s shape) agree(b []byte) (length, agreed int) {
 	if len(b) == 0 || b[0] != byte(s.unit) {
 		return 0, 0
 	}
 	p := b[1:]
 	if len(p) > 0 && p[0] == s.head[0]|exceptionBit {
-		return exceptionRTU, 2
+		return sizeRTU(exceptionSize), 2
 	}
-	n := min(len(p), int(s.fixed))
-	if !bytes.Equal(p[:n], s.head[:n]) {
+	n := min(len(p), len(s.head))
+	size := s.layout.reach(p)
+	if string(p[:n]) != s.head[:n] || size > MaxPDU {
 		return 0, 0
 	}
-	return 1 + int(s.size) + 2, 1 + n
+	if s.layout.count > 0 && len(p) > int(s.layout.count) {
+		n = int(s.layout.count) + 1 // it tells its length
+	}
+	return sizeRTU(size), 1 + n
 }
