@@ -148,6 +148,7 @@ func TestEveryKindTellsItsStamp(t *testing.T) {
 	sc := Scan{Schema: station.ID(), Stamp: stamp, Values: make([]uint64, 4), Quality: make([]Quality, 4)}
 	for _, rec := range [][]byte{
 		sc.Append(nil, station), (&Event{Stamp: stamp, Type: Bool}).Append(nil), (&Note{Stamp: stamp}).Append(nil),
+		(&Archive{Stamp: stamp}).Append(nil),
 	} {
 		if got, ok := StampOf(rec); !ok || got != stamp {
 			t.Errorf("kind %d: %+v, %v", KindOf(rec), got, ok)

@@ -16,7 +16,7 @@ const (
 	KindEvent                   // an alarm transition, see Event
 	KindMessage                 // a bridged MQTT message
 	KindResult                  // what became of a command
-	KindArchive                 // a flow computer's record
+	KindArchive                 // a record that an instrument keeps, see Archive
 	KindNote                    // configuration, clock, audit; see Note
 )
 
@@ -105,7 +105,7 @@ func (sc *Scan) Decode(rec []byte, s *Schema) error {
 // StampOf returns when a record was made; ok is false for a kind that carries
 // no stamp.
 func StampOf(rec []byte) (s Stamp, ok bool) {
-	at := map[Kind]int{KindScan: 9, KindEvent: 1, KindNote: 1}[KindOf(rec)]
+	at := map[Kind]int{KindScan: 9, KindEvent: 1, KindArchive: 1, KindNote: 1}[KindOf(rec)]
 	if at == 0 || len(rec) < at {
 		return s, false
 	}
