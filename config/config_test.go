@@ -316,9 +316,9 @@ func TestTagListMistakesNameTheRow(t *testing.T) {
 			"swapped columns", strings.Replace(strings.Replace(tagList, "description;address", "address;description", 1), ";;40003", ";x;40003", 1),
 			`tags.csv:2: tag "PT-101": address: "line pressure" is not a whole number`,
 		},
-		{"unknown column", strings.Replace(tagList, "scale", "sclae", 1), `unknown key "sclae": did you mean "scale"?`},
+		{"unknown column", strings.Replace(tagList, "scale", "sclae", 1), `tags.csv:1: unknown column "sclae": did you mean "scale"?`},
 		{"no header", "", `tags.csv: no header line with the names of the columns`},
-		{"points where the header belongs", "1;PT-101;40001\n", `tags.csv:1: no column tag: the first line names the columns, as id,tag,address,type`},
+		{"points where the header belongs", "1;PT-101;40001\n", `tags.csv:1: no column tag: a line must name the columns, as id,tag,address,type; the first one is "1;PT-101;40001"`},
 		{"column twice", strings.Replace(tagList, "description", "tag", 1), `tags.csv:1: there are two columns "tag"`},
 		{"no points", "id,tag,address\n", `skyhaul.toml:15: unit "meter-1": points: there are no points in tags.csv`},
 		{"past the end", tagList + "4;PT-102;;465536;float32;;;;\n", `address: a float32 of 2 registers does not fit before the end of the table`},
@@ -414,7 +414,7 @@ func TestCanonicalListNumbersPointsWithoutAnID(t *testing.T) {
 	if err != nil || string(out) != want || points != 2 || numbered != 1 {
 		t.Errorf("got %q, %d, %d, %v", out, points, numbered, err)
 	}
-	if _, _, _, err = Canonical("l.csv", []byte("tag,colour\nA,red\n")); err == nil || !strings.Contains(err.Error(), `unknown key "colour"`) {
+	if _, _, _, err = Canonical("l.csv", []byte("tag,colour\nA,red\n")); err == nil || !strings.Contains(err.Error(), `unknown column "colour"`) {
 		t.Errorf("an unknown column: %v", err)
 	}
 }

@@ -5,29 +5,38 @@ import (
 	"fmt"
 )
 
-// fold shortens what is wrong with the rows of one tag list: a column that is
-// wrong in many rows is one mistake, told once.
+// fold shortens what is wrong with the rows of one tag list: what is wrong alike
+// in many rows is one mistake, told once.
 func fold(rows []*table, list *problems, into *problems) {
 	count := map[string]int{}
 	for _, e := range list.errs {
-		count[columnOf(e)]++
+		count[kindOf(e)]++
 	}
 	told := map[string]bool{}
 	for _, e := range list.errs {
-		col := columnOf(e)
-		n := count[col]
+		kind := kindOf(e)
+		n := count[kind]
 		switch {
-		case col == "" || n <= 3:
+		case kind == "" || n <= 3:
 			into.errs = append(into.errs, e)
-		case !told[col]:
-			told[col] = true
+		case !told[kind]:
+			told[kind] = true
 			hint := ""
 			if n >= len(rows) {
-				hint = swapped(rows, col)
+				hint = swapped(rows, columnOf(e))
 			}
 			into.errs = append(into.errs, fmt.Errorf("%w (and %d more rows like it%s)", e, n-1, hint))
 		}
 	}
+}
+
+// kindOf returns what errors that are alike have in common; "" for one that
+// stands for itself.
+func kindOf(err error) string {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p.key + "\x00" + p.kind
+	}
+	return ""
 }
 
 // columnOf returns the column that an error speaks of; "" if it is none.

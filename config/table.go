@@ -44,18 +44,23 @@ type table struct {
 	values map[string]any
 	where  func(key string) string // "skyhaul.toml:14"
 	known  map[string]bool
+	cells  map[string]cell // what a row of a tag list holds, by key; nil in a TOML file
 }
 
 func newTable(probs *problems, name string, values map[string]any, where func(string) string) *table {
-	t := &table{probs, name, values, where, map[string]bool{}}
+	t := &table{probs: probs, name: name, values: values, where: where, known: map[string]bool{}}
 	probs.tables = append(probs.tables, t)
 	return t
 }
 
 // problem is a value that is not what it should be.
-type problem struct{ where, key, what string }
+type problem struct {
+	where, label string // of what stands there, as its reader calls it
+	key, kind    string // alike in problems that are one
+	what         string
+}
 
-func (p *problem) Error() string { return fmt.Sprintf("%s: %s: %s", p.where, p.key, p.what) }
+func (p *problem) Error() string { return fmt.Sprintf("%s: %s: %s", p.where, p.label, p.what) }
 
 // at says where a key stands: `skyhaul.toml:14: group "fast"`.
 func (t *table) at(key string) string {
@@ -67,7 +72,23 @@ func (t *table) at(key string) string {
 
 // fail reports what is wrong with a key: what was found and what to do.
 func (t *table) fail(key, format string, args ...any) {
-	t.probs.errs = append(t.probs.errs, &problem{t.at(key), key, fmt.Sprintf(format, args...)})
+	t.probs.errs = append(t.probs.errs, &problem{t.at(key), t.label(key), key, format, fmt.Sprintf(format, args...)})
+}
+
+// label names a key as the file does.
+func (t *table) label(key string) string {
+	if c, ok := t.cells[key]; ok && canonicalHeading(c.heading) != key {
+		return fmt.Sprintf("%s (%s)", c.heading, key)
+	}
+	return key
+}
+
+// found prints a value as it stands in the file.
+func (t *table) found(key string) string {
+	if c := t.cells[key]; c.text != "" {
+		return strconv.Quote(c.text)
+	}
+	return show(t.values[key])
 }
 
 // has reports whether a key is given.
@@ -126,26 +147,34 @@ func (t *table) number(key string, whole bool, lo, hi float64) (v float64, ok bo
 		v, ok = float64(x), true
 	case float64:
 		v, ok = x, true
-	case string: // a cell; decimal numbers, or 0x for addresses
-		if n, err := strconv.ParseInt(strings.TrimSpace(x), 0, 64); err == nil {
-			v, ok = float64(n), true
-		} else if f, err := strconv.ParseFloat(strings.TrimSpace(x), 64); err == nil {
-			v, ok = f, true
-		}
+	case string: // a cell
+		v, ok = parseNumber(x)
 	}
 	if !ok || math.IsNaN(v) || (whole && v != math.Trunc(v)) {
 		what := "a number"
 		if whole {
 			what = "a whole number"
 		}
-		t.fail(key, "%s is not %s", show(t.values[key]), what)
+		t.fail(key, "%s is not %s", t.found(key), what)
 		return 0, false
 	}
 	if v < lo || v > hi {
-		t.fail(key, "%v is not between %v and %v", show(t.values[key]), lo, hi)
+		t.fail(key, "%v is not between %v and %v", t.found(key), lo, hi)
 		return 0, false
 	}
 	return v, true
+}
+
+// parseNumber reads a decimal number, or a hexadecimal one that begins with 0x.
+// Zeros in front mean nothing: coil 00010 is the tenth.
+func parseNumber(s string) (v float64, ok bool) {
+	s = strings.TrimSpace(s)
+	if digits, hex := strings.CutPrefix(strings.ToLower(s), "0x"); hex {
+		n, err := strconv.ParseUint(digits, 16, 64)
+		return float64(n), err == nil
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return v, err == nil
 }
 
 func (t *table) integer(key string, def, lo, hi int) int {
@@ -178,7 +207,7 @@ func (t *table) flag(key string, def bool) bool {
 			return false
 		}
 	}
-	t.fail(key, "%s is neither true nor false", show(t.values[key]))
+	t.fail(key, "%s is neither true nor false", t.found(key))
 	return def
 }
 

@@ -1,88 +1,98 @@
 package config
 
 import (
-	"bytes"
-	"encoding/csv"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxTags bounds a tag list: one appliance reads no more.
-const maxTags = 50_000
+// canonicalHeading returns a heading of a tag list as the program writes it.
+func canonicalHeading(heading string) string {
+	return strings.ReplaceAll(strings.ToLower(heading), " ", "_")
+}
 
-// readTagList reads a tag list as engineers keep it: a header with the names of
-// the columns in any order, then one point a row. Comma, semicolon or tab
-// separate the cells; the header tells which. Rows that are empty are passed over.
+// readTagList reads a tag list as the program keeps it: the headings are the keys
+// of a point, in any order, and a row is a point. Spreadsheets may have written
+// it in any of their encodings, separators and ways to write numbers. Rows that
+// begin with # are comments.
 func readTagList(probs *problems, name string, text []byte) (rows []*table) {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	header, _, _ := bytes.Cut(text, []byte("\n"))
-	r := csv.NewReader(bytes.NewReader(text))
-	r.Comma = separator(string(header))
-	r.Comment = '#'
-	r.TrimLeadingSpace = true
-	columns, err := r.Read()
+	s, err := readSheet(name, text, func(heading string) string {
+		if key := canonicalHeading(heading); slices.Contains(columns, key) {
+			return key
+		}
+		return ""
+	})
 	if err != nil {
-		probs.add("%s: no header line with the names of the columns: %v", name, err)
+		probs.errs = append(probs.errs, err)
 		return nil
 	}
-	for i, c := range columns {
-		columns[i] = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(c)), " ", "_")
-		if columns[i] != "" && slices.Contains(columns[:i], columns[i]) {
-			probs.add("%s:1: there are two columns %q", name, columns[i])
+	keys := make([]string, len(s.headings))
+	for i, h := range s.headings {
+		keys[i] = canonicalHeading(h)
+		switch {
+		case h == "":
+		case !slices.Contains(columns, keys[i]):
+			probs.errs = append(probs.errs, s.unknown(h))
+			keys[i] = ""
+		case slices.Contains(keys[:i], keys[i]):
+			probs.add("%s:%d: there are two columns %q", name, s.top, keys[i])
 			return nil
 		}
 	}
-	if !slices.Contains(columns, "tag") {
-		probs.add("%s:1: no column tag: the first line names the columns, as id,tag,address,type", name)
-		return nil
-	}
-	for len(rows) < maxTags {
-		cells, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return rows
-		}
-		if err != nil {
-			probs.add("%s: %v", name, err)
-			return rows
-		}
-		line, _ := r.FieldPos(0)
-		if row := newRow(probs, name, line, columns, cells); row != nil {
-			rows = append(rows, row)
+	for _, r := range s.rows {
+		if !r.comment() {
+			rows = append(rows, s.row(probs, r, keys))
 		}
 	}
-	probs.add("%s: more than %d rows", name, maxTags)
+	m, _, err := decideMark(name, numberCells(rows), s.separator)
+	if err != nil {
+		probs.errs = append(probs.errs, err)
+	}
+	setNumbers(rows, m)
 	return rows
 }
 
-// separator is the one of the usual three that the header holds most of.
-func separator(header string) rune {
-	best := ','
-	for _, c := range ";\t" {
-		if strings.Count(header, string(c)) > strings.Count(header, string(best)) {
-			best = c
-		}
+// unknown reports a heading that is none of a tag list.
+func (s *sheet) unknown(heading string) error {
+	hint := fmt.Sprintf("there are %s", strings.Join(columns, ", "))
+	if near := nearest(canonicalHeading(heading), columns); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return best
+	return fmt.Errorf("%s:%d: unknown column %q: %s", s.name, s.top, heading, hint)
 }
 
-// newRow returns nil for a row of empty cells.
-func newRow(probs *problems, name string, line int, columns, cells []string) *table {
-	values := map[string]any{}
-	for i, c := range cells {
-		if c = strings.TrimSpace(c); c != "" {
-			values[columns[i]] = c
+// comment reports whether a row is a remark.
+func (r *sheetRow) comment() bool {
+	for _, c := range r.cells {
+		if c != "" {
+			return strings.HasPrefix(c, "#") && !strings.HasPrefix(c, "#N") // as Excel's #N/A
 		}
 	}
-	if len(values) == 0 {
-		return nil
+	return true
+}
+
+// row returns a row as a table of the cells that have a key.
+func (s *sheet) row(probs *problems, r sheetRow, keys []string) *table {
+	values, cells := map[string]any{}, map[string]cell{}
+	for i, key := range keys {
+		if key == "" {
+			continue
+		}
+		c := cell{row: r.number, heading: s.headings[i]}
+		if i < len(r.cells) {
+			c.text = r.cells[i]
+		}
+		cells[key] = c
+		if c.text != "" {
+			values[key] = c.text
+		}
 	}
-	where := fmt.Sprintf("%s:%d", name, line)
+	where := fmt.Sprintf("%s:%d", s.name, r.number)
 	tag, _ := values["tag"].(string)
-	return newTable(probs, "tag "+strconv.Quote(tag), values, func(string) string { return where })
+	t := newTable(probs, "tag "+strconv.Quote(tag), values, func(string) string { return where })
+	t.cells = cells
+	return t
 }
 
 // swapped looks for the cause of a column that is wrong in every row: another
@@ -92,12 +102,12 @@ func swapped(rows []*table, bad string) string {
 		numbers := 0
 		for _, r := range rows {
 			s, _ := r.values[free].(string)
-			if _, err := strconv.ParseFloat(s, 64); err == nil {
+			if _, ok := parseNumber(s); ok {
 				numbers++
 			}
 		}
 		if free != bad && numbers == len(rows) {
-			return fmt.Sprintf("; column %s holds numbers only: are the two swapped?", free)
+			return fmt.Sprintf("; column %s holds numbers only: are the two swapped?", rows[0].label(free))
 		}
 	}
 	return ""
