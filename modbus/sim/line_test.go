@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -117,7 +118,9 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 		{"another unit is dead", Faults{Dead: []modbus.UnitID{2}}, nil},
 		{"exception", Faults{Exception: 1}, modbus.ServerDeviceFailure},
 		{"flip", Faults{Flip: 1}, damaged},
-		{"wrong unit", Faults{WrongUnit: 1}, nil}, // another error each
+		{"wrong unit", Faults{WrongUnit: 1}, timeout},
+		{"corrupt", Faults{Corrupt: 1}, timeout}, // the request as well
+		{"split by more than a frame may pause", Faults{Split: 1, SplitBy: time.Second}, damaged},
 		{"late", Faults{Late: 1, LateBy: time.Second}, timeout},
 	}
 	for _, tt := range tests {
@@ -125,12 +128,6 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 			inBubble(t, Options{}, func(t *testing.T, l *Line, c *modbus.Client) {
 				l.SetFaults(tt.faults)
 				_, err := read(t, c, 1, 10)
-				if tt.faults.WrongUnit > 0 {
-					if err == nil || c.Counters().ForeignUnit != 1 {
-						t.Errorf("%v, %+v, want a foreign unit", err, c.Counters())
-					}
-					return
-				}
 				if !errors.Is(err, tt.err) {
 					t.Errorf("got %v, want %v", err, tt.err)
 				}
@@ -142,6 +139,57 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestPauseAndBreakTakeTimeOnly(t *testing.T) {
+	for _, tt := range []struct {
+		faults Faults
+		by     time.Duration
+	}{
+		{Faults{Split: 1}, 20 * time.Millisecond},
+		{Faults{Split: 1, SplitBy: 100 * time.Millisecond}, 100 * time.Millisecond},
+		{Faults{Break: 1}, at9600.Wire(2)},
+	} {
+		inBubble(t, Options{}, func(t *testing.T, l *Line, c *modbus.Client) {
+			l.SetFaults(tt.faults)
+			a, err := read(t, c, 1, 10)
+			if want := at9600.Wire(33) + at9600.T35() + tt.by; err != nil || (a.Total-want).Abs() > time.Microsecond {
+				t.Errorf("%+v: exchange took %v, %v, want %v", tt.faults, a.Total, err, want)
+			}
+		})
+	}
+}
+
+func TestCutAnswerLacksItsEnd(t *testing.T) {
+	inPlant(t, plantOf("9600-8N1", modbus.Units{1: unitOf()}), func(t *testing.T, p plant) {
+		whole := p.hears("9600-8N1")
+		p.line.SetFaults(Faults{Cut: 1})
+		for range 20 {
+			if got := p.hears("9600-8N1"); len(got) == 0 || len(got) >= len(whole) || !bytes.HasPrefix(whole, got) {
+				t.Errorf("% X is no cut of % X", got, whole)
+			}
+		}
+	})
+}
+
+func TestLineSpeaksASCII(t *testing.T) {
+	o := plantOf("9600-7E1", modbus.Units{1: unitOf()})
+	o.Framing = modbus.ASCII
+	inPlant(t, o, func(t *testing.T, p plant) {
+		c, err := p.cable.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := modbus.NewClient(c, modbus.ASCII, o.Settings.Timing())
+		a, err := read(t, client, 1, 10)
+		if least := o.Settings.Timing().Wire(17 + 51); err != nil || a.Total < least {
+			t.Errorf("%v, %v: the line needs %v", a.Total, err, least)
+		}
+		p.line.SetFaults(Faults{WrongUnit: 1})
+		if _, err := read(t, client, 1, 10); err == nil || client.Counters().ForeignUnit != 1 {
+			t.Errorf("%v, %+v, want a foreign unit", err, client.Counters())
+		}
+	})
 }
 
 func TestLateAnswerComesWithTheNextRequest(t *testing.T) {

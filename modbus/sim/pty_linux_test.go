@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skyhaul/modbus"
+	"skyhaul/modbus/serial"
 )
 
 // onPTY serves a line on a pty until the test ends and returns its link.
@@ -134,5 +136,56 @@ func TestPTYReplacesOnlyAnOldLink(t *testing.T) {
 	if p, err := PTY(file)(); err == nil {
 		p.Close()
 		t.Error("a file was replaced by a link")
+	}
+}
+
+// Two of the settings are wrong: too fast, and without parity.
+func TestPTYKnowsTheClientsSettings(t *testing.T) {
+	o := plantOf("19200-8E1", three())
+	o.Lenient = true
+	l, link := onPTY(t, o)
+	ask := func(c serial.Config) error {
+		c.Device = link
+		port, err := serial.Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer port.Close()
+		timing := modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}
+		_, err = readWithin(t, 300*time.Millisecond, modbus.NewClient(port, modbus.RTU, timing), 3, 10)
+		return err
+	}
+	for _, c := range []serial.Config{{Baud: 38400, Parity: serial.EvenParity}, {Baud: 19200}, {Baud: 19200, Parity: serial.OddParity}} {
+		before := l.Counters().Received
+		if err := ask(c); !errors.Is(err, modbus.ErrDamaged) && !errors.Is(err, modbus.ErrTimeout) {
+			t.Errorf("%+v: got %v, want damage", c, err)
+		}
+		if l.Counters().Received == before {
+			t.Errorf("%+v: the client's receiver found nothing wrong", c)
+		}
+	}
+	if err := ask(serial.Config{Baud: 19200, Parity: serial.EvenParity}); err != nil {
+		t.Errorf("at the units' settings: %v", err)
+	}
+}
+
+func TestParityIsReadFromWhatAPTYKeeps(t *testing.T) {
+	const check, odd, sticky = unix.INPCK, unix.PARODD, unix.CMSPAR
+	tests := []struct {
+		iflag, cflag uint32
+		want         string
+	}{
+		{0, 0, "9600-8N1"},
+		{0, odd, "9600-8N1"},
+		{check, 0, "9600-8E1"},
+		{check, odd, "9600-8O1"},
+		{check, odd | sticky, "9600-8M1"},
+		{check, sticky | unix.CSTOPB, "9600-8S2"},
+	}
+	for _, tt := range tests {
+		s := settingsFrom(&unix.Termios{Iflag: tt.iflag, Cflag: tt.cflag, Ospeed: 9600})
+		if s.String() != tt.want {
+			t.Errorf("flags %#o %#o: %v, want %s", tt.iflag, tt.cflag, s, tt.want)
+		}
 	}
 }

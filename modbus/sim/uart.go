@@ -129,7 +129,8 @@ func (s LineSettings) parity(data byte) uint16 {
 
 // receive returns what a receiver of these settings makes of a line until end,
 // as a driver hands it on: where parity is checked, a character with an error
-// is 0x00.
+// is 0x00. Like the 16550 it takes the low level that it finds in place of a
+// stop bit for the next start bit.
 func (s LineSettings) receive(line level, end time.Duration) (cs []char, errs serial.LineErrors) {
 	bit := s.Timing().Bit
 	tick := bit/16 + 1 // an UART looks 16 times a bit
@@ -146,8 +147,11 @@ func (s LineSettings) receive(line level, end time.Duration) (cs []char, errs se
 		c, stop := s.sample(line, at, &errs)
 		cs = append(cs, c)
 		at = c.end
-		if !stop && c.held {
+		switch {
+		case c.held:
 			at = skip(line, at, end, tick, false)
+		case !stop:
+			at -= bit / 2
 		}
 	}
 }

@@ -79,16 +79,16 @@ func TestWrongSettingsGarbleAsAReceiverWould(t *testing.T) {
 		got      []byte
 		errs     serial.LineErrors
 	}{
-		// The parity bit of an even number of ones, 0, stands where the stop bit
-		// should; of an odd number it passes for one.
+		// The parity bit of an odd number of ones passes for a stop bit; of an even
+		// number, 0, it is taken for the start bit of another character.
 		{"9600-8E1", "9600-8N1", []byte{0x01}, []byte{0x01}, serial.LineErrors{}},
-		{"9600-8E1", "9600-8N1", []byte{0x03}, []byte{0x03}, serial.LineErrors{Frame: 1}},
+		{"9600-8E1", "9600-8N1", []byte{0x03}, []byte{0x03, 0xFF}, serial.LineErrors{Frame: 1}},
 		{"9600-8N2", "9600-8E1", []byte{0x01, 0x03}, []byte{0x01, 0x00}, serial.LineErrors{Parity: 1}},
 		{"9600-8O1", "9600-8E1", []byte{0x01, 0x02}, []byte{0, 0}, serial.LineErrors{Parity: 2}},
 		{"9600-8O1", "9600-8M1", []byte{0x01, 0x03}, []byte{0, 0x03}, serial.LineErrors{Parity: 1}},
 		// Each bit is heard twice: 00 11 00 11 00 11 00 11 00 11. The first stop bit
 		// falls on the fifth pair of zeros.
-		{"9600-8N1", "19200-8N1", []byte{0x55}, []byte{0x66, 0xE6}, serial.LineErrors{Frame: 1}},
+		{"9600-8N1", "19200-8N1", []byte{0x55}, []byte{0x66, 0x33}, serial.LineErrors{Frame: 1}},
 		// Each two bits are one.
 		{"19200-8N1", "9600-8N1", []byte{0xFE, 0xFF}, []byte{0xFF}, serial.LineErrors{}},
 		// Too short for a bit: nothing.
