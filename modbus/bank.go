@@ -117,7 +117,7 @@ func (b *Bank) Handle(unit UnitID, req PDU) (resp PDU, ok bool) {
 	return b.Diagnostics.watch(unit, req, b.answer)
 }
 
-// answer answers a request of any function but 8, 11 and 12.
+// answer answers a request, whatever the mode.
 func (b *Bank) answer(req PDU) PDU {
 	r, err := b.Dialect.ParseRequest(req)
 	if err != nil {
@@ -158,7 +158,7 @@ func (b *Bank) items(r Request, req PDU) (PDU, error) {
 	defer b.mu.Unlock()
 	t := r.Function.table()
 	values, exist := b.get(t, r.Addr, r.Quantity)
-	if !exist {
+	if !exist || b.Dialect.size(r.Function, r.Addr, r.Quantity) < 0 {
 		return nil, IllegalDataAddress
 	}
 	switch r.Function {

@@ -69,7 +69,7 @@ func (f *Files) answer(req PDU) (PDU, error) {
 		if !ok {
 			return nil, IllegalDataAddress
 		}
-		p = appendRegisters(append(p, byte(1+2*len(registers)), fileReference), registers)
+		p = appendRegisters(append(p, fileHead(s), fileReference), registers)
 	}
 	return p, nil
 }

@@ -46,8 +46,8 @@ type Counters struct {
 // Client asks units on one connection. It is not safe for concurrent use.
 //
 // On RTU and ASCII an answer is taken only where unit, function, the length that
-// the request prescribes and the checksum all agree, wherever it begins in what
-// came; an echo of the request is dropped. An answer carries nothing that names its
+// the request or else its own content prescribes and the checksum all agree,
+// wherever it begins in what came; an echo of the request is dropped. An answer carries nothing that names its
 // request, so after a timeout the next request of the same function to that
 // unit is preceded by a separator: a short read whose answer has another
 // length. Its answer proves that no earlier one will come any more, since a
@@ -104,7 +104,8 @@ func (c *Client) Counters() Counters { return c.counters }
 // has begun may pause for a moment only. Separators, which are rare, add up to
 // three exchanges. A broadcast (unit 0, but not on TCP) is a write and returns at
 // once; the next request waits until the timeout has passed, so that the units
-// can act. When ctx ends Do returns its cause.
+// can act. [DiagListenOnly] ends with ErrTimeout where the unit obeys. When ctx
+// ends Do returns its cause.
 func (c *Client) Do(ctx context.Context, unit UnitID, req PDU, timeout time.Duration) (Answer, error) {
 	want, err := c.dialects[unit].shapeOf(unit, req)
 	if err != nil {

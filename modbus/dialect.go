@@ -1,7 +1,7 @@
 package modbus
 
-// Items is a range of item numbers, as they stand in requests of functions 3, 4,
-// 6 and 16, that an item doesn't fill with two bytes each as in plain Modbus.
+// Items is a range of the registers of a unit, by the numbers in its requests,
+// where quantity and length are not those of plain Modbus.
 type Items struct {
 	First, Last uint16
 	// Bytes is how many each item carries: 2, 4 or 8. With -1 the quantity of a
@@ -12,8 +12,9 @@ type Items struct {
 
 // Dialect is how a unit departs from plain Modbus: a quantity counts items of
 // so many bytes each, an item has one address, and no request goes past the end
-// of a range. Ranges don't overlap. What lies in none of them, and nil as a
-// whole, is plain Modbus. A Dialect must not change once in use.
+// of a range or into one. Ranges don't overlap. What lies in none of them, and
+// nil as a whole, is plain Modbus. Functions 22 and 23 know no other items than
+// of 2 bytes. A Dialect must not change once in use.
 type Dialect []Items
 
 // Enron is the dialect of flow computers that follow Enron or Daniel: integers
@@ -48,17 +49,22 @@ func (d Dialect) ItemBytes(fc FunctionCode, addr uint16) int {
 	return d.items(fc, addr).Bytes
 }
 
-// items returns the range that addr is in under function fc, or all addresses.
+// items returns the range that addr is in under function fc or, outside of all,
+// the stretch of plain addresses up to the next.
 func (d Dialect) items(fc FunctionCode, addr uint16) Items {
-	switch fc {
-	case FuncReadHoldingRegisters, FuncReadInputRegisters, FuncWriteRegister, FuncWriteRegisters:
-		for _, r := range d {
-			if addr >= r.First && addr <= r.Last {
-				return r
-			}
+	plain := Items{Last: addresses - 1}
+	if fc.Bits() {
+		return plain
+	}
+	for _, r := range d {
+		switch {
+		case addr >= r.First && addr <= r.Last:
+			return r
+		case addr < r.First:
+			plain.Last = min(plain.Last, r.First-1)
 		}
 	}
-	return Items{Last: addresses - 1}
+	return plain
 }
 
 // size returns how many bytes quantity items of fc from addr on take; -1 where

@@ -100,6 +100,9 @@ func fileAnswer(spans []FileSpan) (n int) {
 	return n
 }
 
+// fileHead returns the length that goes before what was read of a span.
+func fileHead(s FileSpan) byte { return byte(1 + 2*s.Quantity) }
+
 // FileRegisters returns the registers of each span in the answer to function
 // code 20:
 //

@@ -40,8 +40,12 @@ func (p pending) of(unit UnitID) *debt {
 	return d
 }
 
-// sent remembers a request.
+// sent remembers a request. A unit that listens only owes nothing: else it
+// could never be told to restart.
 func (d *debt) sent(s shape) {
+	if listenOnly(PDU(s.head)) {
+		return
+	}
 	d.shapes = append(d.shapes, s)
 	if len(d.shapes) > maxShapes {
 		d.shapes = slices.Delete(d.shapes, 0, 1)

@@ -49,10 +49,11 @@ func (fc FunctionCode) size(quantity int) int {
 // check returns the [Exception] that items can't be asked for with, or nil.
 func (d Dialect) check(fc FunctionCode, addr uint16, quantity int) error {
 	r, most := d.items(fc, addr), maxQuantity(fc)
+	plain := fc == FuncMaskRegister || fc == FuncReadWriteRegisters
 	switch {
 	case r.Bytes < 0 && fc.Reads():
 		return nil // any number of a record
-	case r.Bytes < 0:
+	case r.Bytes < 0, plain && r.Bytes > 2:
 		return IllegalDataAddress
 	case r.Bytes > 0 && most > 1:
 		most = 2 * most / r.Bytes // 62 floats in the 250 bytes of 125 registers
@@ -224,7 +225,7 @@ func (d Dialect) ParseRequest(req PDU) (Request, error) {
 	var err error
 	switch fc := r.Function; {
 	case fc == FuncReadWriteRegisters:
-		err = r.parseReadWrite(req)
+		err = r.parseReadWrite(req, d)
 	case maxQuantity(fc) > 0:
 		err = r.parseItems(req, d)
 	default:
@@ -277,21 +278,21 @@ func (r *Request) parseItems(req PDU, d Dialect) error {
 }
 
 // parseReadWrite reads a request of function 23.
-func (r *Request) parseReadWrite(req PDU) error {
-	word := func(i int) int { return int(binary.BigEndian.Uint16(req[i:])) }
-	r.ReadAddr, r.ReadQuantity = uint16(word(1)), word(3)
-	r.Addr, r.Quantity, r.Data = uint16(word(5)), word(7), req[10:]
-	if len(r.Data) != 2*r.Quantity {
+func (r *Request) parseReadWrite(req PDU, d Dialect) error {
+	word := func(i int) uint16 { return binary.BigEndian.Uint16(req[i:]) }
+	r.ReadAddr, r.ReadQuantity = word(1), int(word(3))
+	r.Addr, r.Quantity, r.Data = word(5), int(word(7)), req[10:]
+	if len(r.Data) != 2*r.Quantity || r.ReadQuantity < 1 || r.ReadQuantity > MaxReadRegisters {
 		return IllegalDataValue
 	}
-	err := Dialect(nil).check(r.Function, r.Addr, r.Quantity)
-	if err == IllegalDataValue { // which goes before an address
+	if err := d.check(r.Function, r.Addr, r.Quantity); err != nil {
 		return err
 	}
-	if e := Dialect(nil).check(FuncReadHoldingRegisters, r.ReadAddr, r.ReadQuantity); e != nil {
-		return e
+	// More can be read than written.
+	if d.check(r.Function, r.ReadAddr, 1) != nil || d.check(FuncReadHoldingRegisters, r.ReadAddr, r.ReadQuantity) != nil {
+		return IllegalDataAddress
 	}
-	return err
+	return nil
 }
 
 // parseOther reads a request that is for no items of a table.

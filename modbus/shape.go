@@ -28,7 +28,8 @@ func (d Dialect) shapeOf(unit UnitID, req PDU) (shape, error) {
 		return readShape(unit, fc, 2*r.ReadQuantity), nil
 	case FuncReadFileRecords:
 		spans, _ := parseSpans(req) // which ParseRequest did as well
-		return readShape(unit, fc, fileAnswer(spans)), nil
+		s = readShape(unit, fc, fileAnswer(spans))
+		s.head += string([]byte{fileHead(spans[0]), fileReference})
 	case FuncWriteCoil, FuncWriteRegister, FuncMaskRegister, FuncWriteFileRecords:
 		s.prescribe(req)
 	case FuncDiagnostics:
