@@ -36,8 +36,11 @@ type Point struct {
 	Unit     modbus.UnitID
 	Function modbus.FunctionCode // 1 to 4
 	Addr     uint16
-	Format   modbus.Format // how registers become raw bits; unused for functions 1 and 2
-	Valid    *Bounds       // outside: bad, under or over range; nil: everything is valid
+	// ItemBytes is how many bytes an item at Addr has in the unit's dialect; 0:
+	// as the function has it.
+	ItemBytes int
+	Format    modbus.Format // how registers become raw bits; unused for functions 1 and 2
+	Valid     *Bounds       // outside: bad, under or over range; nil: everything is valid
 	// Signal is the current loop behind the value; nil: none that is judged.
 	Signal *Signal
 	// Sentinels are the raw bits that say that the sensor failed: bad. One that
@@ -73,7 +76,8 @@ type Group struct {
 	Name     string
 	Interval time.Duration // of the grid
 	Points   []Point
-	// Costs are the prices of an exchange with each unit, for planning blocks.
+	// Costs are the prices of an exchange with each unit, for planning blocks,
+	// and what a plan must leave alone.
 	Costs map[modbus.UnitID]bus.Cost
 }
 
@@ -89,6 +93,13 @@ type Reading struct {
 	Alarms  []string    // conditions that are active
 }
 
+// Memory keeps what a scanner learnt of its units: a value below a name, at most
+// each hour and when the scanner ends. *stable.Dir is one.
+type Memory interface {
+	Load(name string) ([]byte, error) // fs.ErrNotExist where nothing was ever saved
+	Save(name string, value []byte) error
+}
+
 // Options are what a scanner works with.
 type Options struct {
 	Bus    Bus
@@ -96,4 +107,12 @@ type Options struct {
 	Now    func() point.Stamp
 	Tick   func() // called after every request and every pass; nil for none
 	Logger *slog.Logger
+
+	// Turnaround is what the bus learnt of a unit, 0 where it knows nothing: the
+	// unit's reads are planned anew when it moves by a quarter. Nil: plans stay
+	// with the group's costs.
+	Turnaround func(modbus.UnitID) time.Duration
+
+	Memory     Memory // nil: what was learnt ends with the scanner
+	MemoryName string // of its value: one for each scanner
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"skyhaul/edge/point"
+	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
 )
 
@@ -14,6 +15,7 @@ type Scanner struct {
 	group   Group
 	opts    Options
 	class   bus.Class // of its requests: a group with alarms goes first
+	saved   time.Time // when what was learnt was
 	units   []*unitReader
 	outlets []*outlet
 	judges  []judge
@@ -29,6 +31,9 @@ type Scanner struct {
 func New(g Group, o Options) *Scanner {
 	if o.Tick == nil {
 		o.Tick = func() {}
+	}
+	if o.Turnaround == nil {
+		o.Turnaround = func(modbus.UnitID) time.Duration { return 0 }
 	}
 	s := &Scanner{
 		group:   g,
@@ -86,6 +91,8 @@ func (s *Scanner) Overruns() uint64 {
 func (s *Scanner) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	s.recall()
+	defer s.remember()
 	defer s.flush()
 	start := time.Now()
 	for place := time.Duration(0); ; {
@@ -96,6 +103,7 @@ func (s *Scanner) Run(ctx context.Context) error {
 		}
 		s.pass(ctx)
 		s.opts.Tick()
+		s.rememberHourly()
 		next := time.Since(start)/s.group.Interval + 1
 		if missed := next - place - 1; missed > 0 {
 			s.mu.Lock()

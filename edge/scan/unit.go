@@ -3,6 +3,8 @@ package scan
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"skyhaul/edge/point"
@@ -10,21 +12,15 @@ import (
 	"skyhaul/modbus/bus"
 )
 
-// refusedFor is how long a point that its unit refuses by itself is left out.
-// An exception 01, 02 or 03 to a single point is a fault of the configuration
-// or a module pulled out: asking each second would only spend the line.
-const refusedFor = time.Hour
-
 // unitReader reads the points of one unit and learns what it refuses. It is
 // used by one goroutine at a time.
 type unitReader struct {
-	unit    modbus.UnitID
-	points  []int       // indices of the group's points
-	want    []bus.Range // one a point, in the same order
-	cost    bus.Cost
-	holes   []bus.Range       // addresses between points that the unit refuses
-	refused map[int]time.Time // places in want that it refuses, and when to try again
-	blocks  []bus.Block       // nil: to be planned
+	unit   modbus.UnitID
+	points []int       // indices of the group's points
+	want   []bus.Range // one a point, in the same order
+	cost   bus.Cost
+	learnt learnt
+	blocks []bus.Block // nil: to be planned
 }
 
 func newUnitReaders(g Group) (us []*unitReader) {
@@ -33,7 +29,10 @@ func newUnitReaders(g Group) (us []*unitReader) {
 		p := &g.Points[i]
 		u := byUnit[p.Unit]
 		if u == nil {
-			u = &unitReader{unit: p.Unit, cost: g.Costs[p.Unit], refused: map[int]time.Time{}}
+			u = &unitReader{
+				unit: p.Unit, cost: g.Costs[p.Unit],
+				learnt: learnt{holes: map[bus.Range]time.Time{}, refused: map[bus.Range]time.Time{}},
+			}
 			byUnit[p.Unit] = u
 			us = append(us, u)
 		}
@@ -45,8 +44,12 @@ func newUnitReaders(g Group) (us []*unitReader) {
 
 // Range returns the addresses of the point.
 func (p *Point) Range() bus.Range {
-	r := bus.Range{Function: p.Function, Addr: p.Addr, Quantity: 1}
-	if !p.Function.Bits() {
+	r := bus.Range{Function: p.Function, Addr: p.Addr, Quantity: 1, ItemBytes: p.ItemBytes}
+	switch {
+	case p.Function.Bits():
+	case p.ItemBytes > 0:
+		r.Quantity = (2*p.Format.Registers() + p.ItemBytes - 1) / p.ItemBytes
+	default:
 		r.Quantity = p.Format.Registers()
 	}
 	return r
@@ -58,12 +61,12 @@ func (u *unitReader) read(ctx context.Context, s *Scanner) (sent time.Time) {
 	r := reading{unit: u, scanner: s}
 	for place, i := range u.points {
 		q := point.MakeQuality(point.Bad, point.Comm)
-		if _, ok := u.refused[place]; ok {
+		if u.learnt.refuses(u.want[place]) {
 			q = point.MakeQuality(point.Bad, point.Exception)
 		}
 		s.values[i], s.quality[i] = 0, q
 	}
-	for _, b := range u.plan(time.Now()) {
+	for _, b := range u.plan(time.Now(), s.opts.Turnaround(u.unit)) {
 		r.block(ctx, b)
 	}
 	return r.sent
@@ -71,21 +74,42 @@ func (u *unitReader) read(ctx context.Context, s *Scanner) (sent time.Time) {
 
 // plan returns the blocks to read now: what is known to be refused is left out
 // of them, and tried by itself when its time has come.
-func (u *unitReader) plan(now time.Time) []bus.Block {
-	if u.blocks == nil {
-		avoid := u.holes
-		for place := range u.refused {
-			avoid = append(avoid[:len(avoid):len(avoid)], u.want[place])
-		}
-		u.blocks = bus.Plan(u.want, u.cost, avoid)
+func (u *unitReader) plan(now time.Time, turnaround time.Duration) []bus.Block {
+	if u.learnt.lapse(now) || u.drifted(turnaround) {
+		u.blocks = nil
 	}
-	blocks := u.blocks
-	for place, again := range u.refused {
+	if u.blocks == nil {
+		u.blocks = bus.Plan(u.want, u.learnt.limits(u.cost), u.learnt.avoid())
+	}
+	blocks := slices.Clip(u.blocks)
+	for r, again := range u.learnt.refused {
 		if now.After(again) {
-			blocks = append(blocks[:len(blocks):len(blocks)], bus.Block{Range: u.want[place], Holds: []int{place}})
+			blocks = append(blocks, u.alone(r))
 		}
 	}
 	return blocks
+}
+
+// drifted takes in what the bus knows of the unit's turnaround and reports
+// whether it moved by so much that other blocks may be faster now.
+func (u *unitReader) drifted(turnaround time.Duration) bool {
+	planned := u.cost.Turnaround
+	if turnaround == 0 || (turnaround-planned).Abs() <= planned/4 {
+		return false
+	}
+	u.cost.Turnaround = turnaround
+	return true
+}
+
+// alone returns the block that is r.
+func (u *unitReader) alone(r bus.Range) bus.Block {
+	b := bus.Block{Range: r, Alone: true}
+	for place, want := range u.want {
+		if r.Contains(want) {
+			b.Holds = append(b.Holds, place)
+		}
+	}
+	return b
 }
 
 // reading is one pass over one unit.
@@ -132,34 +156,31 @@ func (r *reading) halves(ctx context.Context, b, left, right bus.Block) bool {
 	if !okLeft || !okRight {
 		return false
 	}
-	end := int(left.Addr) + left.Quantity
-	if gap := int(right.Addr) - end; gap > 0 {
-		r.unit.holes = append(r.unit.holes, bus.Range{Function: b.Function, Addr: uint16(end), Quantity: gap})
-	} else {
-		r.unit.limit(b.Function, max(left.Quantity, right.Quantity))
+	hole := left.Range
+	hole.Addr += uint16(left.Quantity) // the right one lies behind it
+	hole.Quantity = int(right.Addr) - int(left.Addr) - left.Quantity
+	now := time.Now()
+	switch {
+	case hole.Quantity > 0:
+		r.unit.learnt.hole(hole, now)
+	case left.Quantity > right.Quantity:
+		r.unit.learnt.atMost(left.Range, now)
+	default:
+		r.unit.learnt.atMost(right.Range, now)
 	}
 	r.unit.blocks = nil
 	return true
 }
 
-// limit lowers the greatest quantity asked of the unit.
-func (u *unitReader) limit(f modbus.FunctionCode, quantity int) {
-	if f.Bits() {
-		u.cost.MaxBits = quantity
-	} else {
-		u.cost.MaxRegisters = quantity
-	}
-}
-
 // refuse leaves the points of b out of the plans for a while.
 func (r *reading) refuse(b bus.Block) {
+	if !r.unit.learnt.refuse(b.Range, time.Now()) {
+		return
+	}
+	r.unit.blocks = nil
 	for _, place := range b.Holds {
-		if _, known := r.unit.refused[place]; !known {
-			r.unit.blocks = nil
-			p := &r.scanner.group.Points[r.unit.points[place]]
-			r.scanner.opts.Logger.Warn("unit refuses a point", "unit", p.Unit, "tag", p.Tag, "function", p.Function, "addr", p.Addr)
-		}
-		r.unit.refused[place] = time.Now().Add(refusedFor)
+		p := &r.scanner.group.Points[r.unit.points[place]]
+		r.scanner.opts.Logger.Warn("unit refuses a point", "unit", p.Unit, "tag", p.Tag, "function", p.Function, "addr", p.Addr)
 	}
 }
 
@@ -172,40 +193,59 @@ func (r *reading) fail(b bus.Block, why point.Reason) {
 
 // decode takes the values of b out of an answer.
 func (r *reading) decode(b bus.Block, answer modbus.PDU) error {
-	var regs []uint16
-	var bits []bool
-	var err error
+	take := r.registers
 	if b.Function.Bits() {
-		bits, err = modbus.Bits(answer, b.Quantity)
-	} else {
-		regs, err = modbus.Registers(answer)
+		take = r.bits
 	}
+	if err := take(b, answer); err != nil {
+		return err
+	}
+	if r.unit.learnt.forgive(b.Range) {
+		r.unit.blocks = nil
+	}
+	return nil
+}
+
+func (r *reading) bits(b bus.Block, answer modbus.PDU) error {
+	bits, err := modbus.Bits(answer, b.Quantity)
 	if err != nil {
 		return err
 	}
 	for _, place := range b.Holds {
-		i := r.unit.points[place]
-		p := &r.scanner.group.Points[i]
-		at := int(p.Addr) - int(b.Addr)
-		raw, q := uint64(0), point.Quality(0)
-		switch {
-		case bits != nil:
-			if bits[at] {
-				raw = 1
-			}
-		default:
-			raw, err = p.Format.Decode(regs[at : at+p.Format.Registers()])
-			if err != nil {
-				q = point.MakeQuality(point.Bad, point.ScaleError)
-			}
+		raw := uint64(0)
+		if bits[r.unit.want[place].Addr-b.Addr] {
+			raw = 1
 		}
-		r.scanner.values[i], r.scanner.quality[i] = raw, q
-		if _, was := r.unit.refused[place]; was {
-			delete(r.unit.refused, place)
-			r.unit.blocks = nil
-		}
+		r.put(place, raw, 0)
 	}
 	return nil
+}
+
+func (r *reading) registers(b bus.Block, answer modbus.PDU) error {
+	regs, err := modbus.Registers(answer)
+	if err != nil {
+		return err
+	}
+	each := max(2, b.ItemBytes) / 2
+	if len(regs) != b.Quantity*each {
+		return fmt.Errorf("%w: %d registers for %d items", modbus.ErrDamaged, len(regs), b.Quantity)
+	}
+	for _, place := range b.Holds {
+		p := &r.scanner.group.Points[r.unit.points[place]]
+		at := int(p.Addr-b.Addr) * each
+		raw, err := p.Format.Decode(regs[at : at+p.Format.Registers()])
+		q := point.Quality(0)
+		if err != nil {
+			q = point.MakeQuality(point.Bad, point.ScaleError)
+		}
+		r.put(place, raw, q)
+	}
+	return nil
+}
+
+func (r *reading) put(place int, raw uint64, q point.Quality) {
+	i := r.unit.points[place]
+	r.scanner.values[i], r.scanner.quality[i] = raw, q
 }
 
 // refusal reports whether a unit answered that it doesn't serve what was asked.

@@ -148,7 +148,7 @@ func (l *Line) seen(u *unit) {
 // endpoint's may be dead itself when no unit is left. A line is kept, since its
 // client knows which late answers may still come. l.mu is held.
 func (l *Line) alive() bool {
-	if l.o.Framing == modbus.RTU {
+	if !l.o.Framing.OverTCP() {
 		return true
 	}
 	for _, u := range l.units {

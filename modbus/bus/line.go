@@ -35,6 +35,9 @@ type Options struct {
 	Timeout time.Duration                   // longest wait for the first byte of an answer; 0 is 1 s
 	Gap     map[modbus.UnitID]time.Duration // least pause between an answer of a unit and the next request to it
 
+	Dialects  map[modbus.UnitID]modbus.Dialect // of units that don't speak plain Modbus
+	Exclusive map[modbus.UnitID][]Range        // as in [Cost]: no probe of the line's own reads them
+
 	Log *slog.Logger // nil logs nothing
 }
 
@@ -71,14 +74,22 @@ func New(o Options) *Line {
 }
 
 // Do sends a request to a unit when its turn has come and returns the answer.
+// What is the same as another read that waits for its turn shares its exchange,
+// so the answer's PDU must not be changed.
+//
 // A read is sent once more after damage and after a missing answer; a write is
-// not, for the unit may have obeyed, but is granted the longest wait. A unit that is busy (exception 06) is asked
-// up to three more times. Any other exception is returned as a
-// [modbus.Exception]. Reads that are the same and wait at the same time share
-// one exchange, so the answer's PDU must not be changed. While the line can't be opened Do returns
-// [ErrNotConnected] at once, for a unit that is down [ErrUnitDown] (class
-// [Probe] is sent nevertheless). If ctx ends first, Do returns its error, but
-// what is on the wire then is not called back.
+// not, for the unit may have obeyed, but is granted the longest wait. A unit that
+// is busy (exception 06) is asked up to three more times, after growing pauses,
+// and so is one that takes its time with a read (05). Any other exception, and
+// 05 for a write, is returned as a [modbus.Exception].
+//
+// While the line can't be opened Do returns [ErrNotConnected] at once, for a unit
+// that is down [ErrUnitDown] (class [Probe] is sent nevertheless). If ctx ends
+// first, Do returns its error, but what is on the wire then is not called back.
+//
+// An exchange is not interrupted, whatever its class: the longest read holds the
+// line for 0.3 s at 9600 baud, and a caller that must not keep others waiting for
+// so long asks for less at once.
 func (l *Line) Do(ctx context.Context, c Class, unit modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
 	r, mine, err := l.enqueue(c, unit, req)
 	if err != nil {
@@ -109,6 +120,9 @@ func (l *Line) Run(ctx context.Context) error {
 	l.mu.Unlock()
 	// One client for all connections: units may still owe answers from before.
 	client := modbus.NewClient(nil, l.o.Framing, l.o.Timing)
+	for unit, d := range l.o.Dialects {
+		client.Speak(unit, d)
+	}
 	Redial(ctx, l.o.Dial, l.o.Log, l.state, func(ctx context.Context, conn modbus.Conn) {
 		client.Reconnect(conn)
 		l.serve(ctx, client)

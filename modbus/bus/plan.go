@@ -40,6 +40,14 @@ func (r Range) Touches(o Range) bool {
 	return r.Function == o.Function && int(r.Addr) < o.end() && int(o.Addr) < r.end()
 }
 
+// Contains reports whether one request for r fetches o as well.
+func (r Range) Contains(o Range) bool {
+	return r.mixes(o) && r.Addr <= o.Addr && o.end() <= r.end()
+}
+
+// mixes reports whether r and o can be in one block.
+func (r Range) mixes(o Range) bool { return r.Function == o.Function && r.ItemBytes == o.ItemBytes }
+
 // hull returns the smallest range around r and o.
 func (r Range) hull(o Range) Range {
 	from := min(r.Addr, o.Addr)
@@ -104,7 +112,7 @@ func exclusive(want []Range, cost Cost, avoid []Range) (blocks []Block) {
 		}
 		b := Block{Range: e, Alone: true}
 		for i, r := range want {
-			if r.Quantity > 0 && r.ItemBytes == e.ItemBytes && e.hull(r) == e && r.Function == e.Function {
+			if r.Quantity > 0 && e.Contains(r) {
 				b.Holds = append(b.Holds, i)
 			}
 		}
@@ -132,9 +140,6 @@ func tables(want []Range) (ts [][]int) {
 	}
 	return ts
 }
-
-// mixes reports whether r and o can be in one block.
-func (r Range) mixes(o Range) bool { return r.Function == o.Function && r.ItemBytes == o.ItemBytes }
 
 // compare orders ranges by table and address, the longer first.
 func (r Range) compare(o Range) int {

@@ -68,7 +68,9 @@ func (l *Line) enqueue(c Class, id modbus.UnitID, req modbus.PDU) (r *request, m
 	case u.down && c != Probe:
 		return nil, nil, ErrUnitDown
 	}
-	u.asked(req)
+	if c != Archive {
+		u.asked(req, l.o.Exclusive[id])
+	}
 	r, mine = &request{class: c, unit: u, pdu: req}, make(chan result, 1)
 	if i := slices.IndexFunc(l.queue, func(q *request) bool { return q.serves(r) }); i >= 0 {
 		r = l.queue[i]

@@ -92,9 +92,15 @@ func (u *unit) probed(now time.Time) {
 	u.probeAt = now.Add(jittered(u.backoff))
 }
 
-// asked takes in a request, to probe with one item of what is wanted anyway.
-func (u *unit) asked(req modbus.PDU) {
-	if r, err := modbus.ParseRequest(req); err == nil && r.Function.Reads() {
-		u.probe, _ = modbus.ReadRequest(r.Function, r.Addr, 1)
+// asked takes in a request, to probe with one item of what is wanted anyway,
+// but for what mustn't be read in vain.
+func (u *unit) asked(req modbus.PDU, exclusive []Range) {
+	r, err := modbus.ParseRequest(req)
+	if err != nil || !r.Function.Reads() {
+		return
+	}
+	one := Range{Function: r.Function, Addr: r.Addr, Quantity: 1}
+	if !touchesAny(one, exclusive) {
+		u.probe, _ = modbus.ReadRequest(one.Function, one.Addr, one.Quantity)
 	}
 }
