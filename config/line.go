@@ -70,7 +70,7 @@ func (r *reader) line(t *table) Line {
 	if t.flag("rs485", false) {
 		c.RS485 = &serial.RS485{}
 	}
-	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}}}
+	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}}}
 	switch t.choice("framing", "rtu", "rtu", "ascii", "text") {
 	case "ascii":
 		l.Bus.Framing = modbus.ASCII
@@ -89,7 +89,7 @@ func (r *reader) endpoint(t *table) Line {
 	if l.Address != "" {
 		t.checkAddress("address", l.Address)
 	}
-	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}}
+	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}}
 	if t.choice("framing", "tcp", "tcp", "rtu-over-tcp") != "tcp" {
 		l.Bus.Framing = modbus.RTUOverTCP
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"hash"
 	"path/filepath"
 	"slices"
@@ -38,6 +39,7 @@ type unit struct {
 	id         modbus.UnitID
 	notation   // of its own points
 	cost       bus.Cost
+	dialect    modbus.Dialect
 	text       *textline.Instrument // nil for Modbus
 	points     []placed
 }
@@ -103,11 +105,52 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 	u.order = t.choice("order", "ABCD", "ABCD", "CDAB", "BADC", "DCBA")
 	u.cost.MaxRegisters = t.integer("max_registers", modbus.MaxReadRegisters, 1, modbus.MaxReadRegisters)
 	u.cost.MaxBits = t.integer("max_bits", modbus.MaxReadBits, 1, modbus.MaxReadBits)
+	u.dialect = dialects[t.choice("dialect", "modbus", "modbus", "enron")]
+	if i >= 0 && u.dialect != nil {
+		ls[i].Bus.Dialects[u.id] = u.dialect
+	}
+	u.cost.Avoid = t.ranges("avoid", u)
+	u.cost.Exclusive = t.ranges("exclusive", u)
 	for _, row := range rows {
 		r.place(u, theirs, row)
 	}
 	r.ownPoints(t, u)
 	return u
+}
+
+// dialects are the words of the file.
+var dialects = map[string]modbus.Dialect{"modbus": nil, "enron": modbus.Enron()}
+
+// ranges reads parts of the unit's tables, such as "40100-40199" or
+// "input 100-199", in its own notation.
+func (t *table) ranges(key string, u *unit) (rs []bus.Range) {
+	for _, s := range t.words(key) {
+		name, span, named := strings.Cut(s, " ")
+		if !named {
+			name, span = "", s
+		}
+		first, last, _ := strings.Cut(span, "-")
+		end := func(number string) (modbus.FunctionCode, int) {
+			values := map[string]any{"address": number}
+			if name != "" {
+				values["table"] = name
+			}
+			var probs problems
+			fn, addr := newTable(&probs, "", values, t.where).address(u.addresses)
+			if len(probs.errs) > 0 {
+				t.fail(key, "%q is no part of a table: write it as the unit's points count, as \"40100-40199\" or \"input 100-199\"", s)
+			}
+			return fn, int(addr)
+		}
+		fn, from := end(first)
+		fnTo, to := end(cmp.Or(last, first))
+		if fn != fnTo || to < from {
+			t.fail(key, "%q ends before it begins", s)
+			continue
+		}
+		rs = append(rs, bus.Range{Function: fn, Addr: uint16(from), Quantity: to - from + 1, ItemBytes: max(0, u.dialect.ItemBytes(fn, uint16(from)))})
+	}
+	return rs
 }
 
 // ownPoints reads the points that are the unit's own, inline and from its tag
@@ -151,7 +194,13 @@ func (r *reader) place(u *unit, n notation, t *table) {
 		t.field(u.text)
 	}
 	p, group, ok := t.point(u.id, n)
-	if ok {
+	p.ItemBytes = u.dialect.ItemBytes(p.Function, p.Addr)
+	switch {
+	case p.ItemBytes < 0:
+		t.fail("address", "%d is an archive or a log of the unit, no value: write a [[unit.archive]]", p.Addr)
+	case p.ItemBytes > 0 && p.ItemBytes != 2*p.Format.Registers():
+		t.fail("type", "%q takes %d bytes, an item at %d has %d in the unit's dialect", p.Type, 2*p.Format.Registers(), p.Addr, p.ItemBytes)
+	case ok:
 		u.points = append(u.points, placed{p, where, group})
 	}
 }
