@@ -30,8 +30,8 @@ func (k ArchiveKind) String() string {
 // Archive is one record that an instrument keeps by itself, such as the hourly
 // record of a flow computer, as it was read. Raw is what the instrument gave and
 // is what counts; all else says where it came from and how it reads. The record
-// says it itself, layout and all, so that it can be read alone in ten years;
-// to records like it that costs about a byte on the link.
+// says it itself, layout and all, so that it can be read alone in ten years: on
+// the link, where batches lean on each other, that takes two or three bytes of it.
 type Archive struct {
 	Stamp  Stamp // when it was read
 	Kind   ArchiveKind
