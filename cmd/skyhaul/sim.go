@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,54 +18,203 @@ import (
 func simCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sim",
-		Short: "Serve recorded registers as Modbus units",
+		Short: "Serve recorded or made-up registers as Modbus units",
 		Long: "Replays a recording: a CSV file with ts_ms and a column for each tag, read through\n" +
-			"a map file that says in which registers each tag lies. The units answer on a pty,\n" +
-			"in the time that a line of --baud takes (Linux), or as Modbus/TCP.",
-		Example: "  skyhaul sim --map site7.map.json --replay site7.csv.zst --pty /tmp/ttyS7",
+			"a map file that says in which unit and registers each tag lies. Or, with --units,\n" +
+			"serves units whose registers 0 to 999 of each table hold their own address.\n" +
+			"The units answer on a pty (Linux), in the time that a line takes and as badly as\n" +
+			"--faults says, or as Modbus/TCP; with --tcp and --framing rtu, like a line behind a\n" +
+			"serial device server.",
+		Example: "  skyhaul sim --map site7.map.json --replay site7.csv.zst --pty /tmp/ttyS7\n" +
+			"  skyhaul sim --units 1,3,7 --settings 19200-8E1 --faults noise=0.05,late=0.01 --pty /tmp/ttyS7",
 	}
-	flags := cmd.Flags()
-	mapFile := flags.String("map", "", "map `FILE` (JSON, required)")
-	replay := flags.String("replay", "", "recording `FILE.csv[.zst]` (required)")
-	pty := flags.String("pty", "", "make a pty and let `LINK` name its clients' end")
-	tcp := flags.String("tcp", "", "listen on `ADDR`, as 127.0.0.1:1502")
-	baud := flags.Int("baud", 9600, "bits per second of the pty's line")
-	turnaround := flags.Duration("turnaround", 5*time.Millisecond, "pause of a unit before its answer on the pty")
-	interval := flags.Duration("interval", 0, "time from row to row; 0: as recorded")
-	speed := flags.Float64("speed", 1, "divide every interval and bit time by this")
-	loop := flags.Bool("loop", false, "begin again after the last row; else it stays")
+	var o simFlags
+	o.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		switch {
-		case *mapFile == "" || *replay == "":
-			return usageError{fmt.Errorf("--map FILE and --replay FILE are needed")}
-		case (*pty == "") == (*tcp == ""):
-			return usageError{fmt.Errorf("give either --pty LINK or --tcp ADDR")}
-		case *baud < 50 || *speed <= 0:
-			return usageError{fmt.Errorf("--baud is at least 50, --speed more than 0")}
+		if err := o.check(); err != nil {
+			return usageError{err}
 		}
-		rec, err := sim.Load(*replay, *mapFile)
+		line, faults, err := o.line()
+		if err != nil {
+			return usageError{err}
+		}
+		served, err := o.serve(&line)
 		if err != nil {
 			return err
 		}
-		units := sim.NewReplay(rec, sim.ReplayOptions{Interval: *interval, Speed: *speed, Loop: *loop})
-		if *tcp != "" {
-			return serveSim(cmd, units, *tcp)
-		}
-		line := sim.NewLine(sim.Options{
-			Open: sim.PTY(*pty), Units: units, Speed: *speed, Turnaround: *turnaround,
-			Timing: modbus.LineTiming{Bit: time.Second / time.Duration(*baud), CharBits: 10},
-		})
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d points, %d rows; open %s at %d baud 8N1\n", len(rec.Points()), rec.Rows(), *pty, *baud)
-		return line.Run(cmd.Context())
+		return o.run(cmd.Context(), cmd.ErrOrStderr(), line, faults, served)
 	}
 	return cmd
 }
 
-func serveSim(cmd *cobra.Command, units modbus.Handler, addr string) error {
-	ln, err := new(net.ListenConfig).Listen(context.WithoutCancel(cmd.Context()), "tcp", addr)
+// simFlags are the flags of the command.
+type simFlags struct {
+	mapFile, replay  string
+	interval         time.Duration
+	loop             bool
+	units, twins     []uint
+	pty, tcp         string
+	framing          string
+	settings, faults string
+	baud             int
+	lenient, echo    bool
+	poller           uint
+	turnaround       time.Duration
+	jitter           time.Duration
+	speed            float64
+	seed             uint64
+}
+
+func (o *simFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.mapFile, "map", "", "map `FILE` (JSON); needs --replay")
+	flags.StringVar(&o.replay, "replay", "", "recording `FILE.csv[.zst]`")
+	flags.DurationVar(&o.interval, "interval", 0, "time from row to row; 0: as recorded")
+	flags.BoolVar(&o.loop, "loop", false, "begin again after the last row; else it stays")
+	flags.UintSliceVar(&o.units, "units", nil, "in place of a recording: `IDs` of units with made-up registers, as 1,3,7")
+	flags.UintSliceVar(&o.twins, "twins", nil, "`IDs` that another unit has as well; both answer at once")
+	flags.StringVar(&o.pty, "pty", "", "make a pty and let `LINK` name its clients' end")
+	flags.StringVar(&o.tcp, "tcp", "", "listen on `ADDR`, as 127.0.0.1:1502")
+	flags.StringVar(&o.framing, "framing", "", "`rtu|ascii|tcp`; without: rtu on a pty, tcp on --tcp")
+	flags.IntVar(&o.baud, "baud", 9600, "bits per second of a line that takes any client's settings")
+	flags.StringVar(&o.settings, "settings", "", "the units' settings, as `19200-8E1`: a client with others gets garbage")
+	flags.BoolVar(&o.lenient, "lenient", false, "the units understand a client with other settings, and answer with theirs")
+	flags.DurationVar(&o.turnaround, "turnaround", 5*time.Millisecond, "pause of a unit before its answer")
+	flags.DurationVar(&o.jitter, "jitter", 0, "what the turnaround may be longer, at random")
+	flags.StringVar(&o.faults, "faults", "", "`LIST` of faults with the probability of each, as noise=0.05,late=0.01, of\n"+sim.FaultNames())
+	flags.BoolVar(&o.echo, "echo", false, "the client hears its own requests, as on two wires")
+	flags.UintVar(&o.poller, "poller", 0, "another client reads 10 registers of `UNIT` each second")
+	flags.Uint64Var(&o.seed, "seed", 0, "of the faults' dice: the same faults again")
+	flags.Float64Var(&o.speed, "speed", 1, "divide every interval and bit time by this")
+}
+
+func (o *simFlags) check() error {
+	recorded := o.mapFile != "" && o.replay != ""
+	switch {
+	case len(o.units) == 0 && !recorded:
+		return errors.New("--map FILE and --replay FILE are needed")
+	case len(o.units) > 0 && (o.mapFile != "" || o.replay != ""):
+		return errors.New("give either --units or --map and --replay")
+	case (o.pty == "") == (o.tcp == ""):
+		return errors.New("give either --pty LINK or --tcp ADDR")
+	case o.baud < 50 || o.speed <= 0:
+		return errors.New("--baud is at least 50, --speed more than 0")
+	case !o.onLine() && (o.framing != "" && o.framing != "tcp"):
+		return fmt.Errorf("--framing %q is not rtu, ascii or tcp", o.framing)
+	case !o.onLine() && (o.settings != "" || o.faults != "" || o.echo || o.poller != 0 || len(o.twins) > 0):
+		return errors.New("--settings, --faults, --echo, --poller and --twins need a line: --pty or --framing rtu")
+	case o.pty != "" && o.framing == "tcp":
+		return errors.New("a pty is no place for --framing tcp")
+	}
+	return nil
+}
+
+// onLine reports whether there is a line, with its time and faults.
+func (o *simFlags) onLine() bool {
+	return o.framing == "rtu" || o.framing == "ascii" || o.framing == "" && o.pty != ""
+}
+
+// line returns the line without its port and what is recorded.
+func (o *simFlags) line() (line sim.Options, f sim.Faults, err error) {
+	line = sim.Options{
+		Timing:  modbus.LineTiming{Bit: time.Second / time.Duration(o.baud), CharBits: 10},
+		Lenient: o.lenient, Turnaround: o.turnaround, Jitter: o.jitter, Speed: o.speed, Seed: o.seed,
+	}
+	if o.framing == "ascii" {
+		line.Framing = modbus.ASCII
+	}
+	if o.settings != "" {
+		if line.Settings, err = sim.ParseLineSettings(o.settings); err != nil {
+			return line, f, fmt.Errorf("--settings: %w", err)
+		}
+	}
+	if f, err = sim.ParseFaults(o.faults); err != nil {
+		return line, f, fmt.Errorf("--faults: %w", err)
+	}
+	f.Echo = f.Echo || o.echo
+	if line.Units, err = madeUp("--units", o.units); err != nil {
+		return line, f, err
+	}
+	if line.Twins, err = madeUp("--twins", o.twins); err != nil {
+		return line, f, err
+	}
+	if o.poller == 0 {
+		return line, f, nil
+	}
+	req, err := modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 10)
+	line.Others = []sim.Poller{{Unit: modbus.UnitID(o.poller), Request: req, Every: time.Second}}
+	return line, f, err
+}
+
+// serve gives the line what is recorded, and says what its units are.
+func (o *simFlags) serve(line *sim.Options) (what string, err error) {
+	if len(o.units) > 0 {
+		return fmt.Sprintf("units %s", strings.Trim(fmt.Sprint(o.units), "[]")), nil
+	}
+	rec, err := sim.Load(o.replay, o.mapFile)
+	if err != nil {
+		return "", err
+	}
+	line.Units = sim.NewReplay(rec, sim.ReplayOptions{Interval: o.interval, Speed: o.speed, Loop: o.loop})
+	return fmt.Sprintf("%d points, %d rows", len(rec.Points()), rec.Rows()), nil
+}
+
+// madeUp returns units whose registers hold their own address.
+func madeUp(flag string, ids []uint) (modbus.Units, error) {
+	const registers = 1000
+	units := make(modbus.Units)
+	for _, id := range ids {
+		if id < 1 || id > 247 {
+			return nil, fmt.Errorf("%s: unit %d is not 1 to 247", flag, id)
+		}
+		bank := new(modbus.Bank)
+		for addr := range uint16(registers) {
+			for _, t := range []modbus.Table{modbus.HoldingRegisters, modbus.InputRegisters} {
+				bank.Set(t, addr, addr)
+			}
+			for _, t := range []modbus.Table{modbus.Coils, modbus.DiscreteInputs} {
+				bank.Set(t, addr, addr&1)
+			}
+		}
+		units[modbus.UnitID(id)] = bank
+	}
+	return units, nil
+}
+
+func (o *simFlags) run(ctx context.Context, log io.Writer, line sim.Options, f sim.Faults, what string) error {
+	if o.pty != "" {
+		line.Open = sim.PTY(o.pty)
+		fmt.Fprintf(log, "%s; open %s at %s\n", what, o.pty, o.speaks(line))
+		return serveLine(ctx, line, f)
+	}
+	ln, err := new(net.ListenConfig).Listen(context.WithoutCancel(ctx), "tcp", o.tcp)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "serving Modbus/TCP on %s\n", ln.Addr())
-	return sim.ServeTCP(cmd.Context(), ln, units)
+	if !o.onLine() {
+		fmt.Fprintf(log, "serving Modbus/TCP on %s\n", ln.Addr())
+		return sim.ServeTCP(ctx, ln, line.Units)
+	}
+	defer ln.Close()
+	line.Open = sim.DeviceServer(ln.(*net.TCPListener))
+	fmt.Fprintf(log, "%s; serving a line of %s on %s\n", what, o.speaks(line), ln.Addr())
+	return serveLine(ctx, line, f)
+}
+
+// speaks says how to talk to a line.
+func (o *simFlags) speaks(line sim.Options) string {
+	how := fmt.Sprintf("%d baud 8N1", o.baud)
+	if line.Settings.Baud > 0 {
+		how = line.Settings.String()
+	}
+	if line.Framing == modbus.ASCII {
+		how += " ASCII"
+	}
+	return how
+}
+
+func serveLine(ctx context.Context, o sim.Options, f sim.Faults) error {
+	line := sim.NewLine(o)
+	line.SetFaults(f)
+	return line.Run(ctx)
 }
