@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(daemonCommands()...)
 	root.AddCommand(
-		checkCommand(), initCommand(), bufferCommand(), simCommand(), codecCommand(), windowCommand(), installCommand())
+		checkCommand(), initCommand(), bufferCommand(), simCommand(), codecCommand(), windowCommand(), installCommand(), modbusCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -26,6 +26,9 @@ type kind struct {
 	bcd       bool
 }
 
+// signed reports whether k is an integer with a sign.
+func (k kind) signed() bool { return strings.HasPrefix(k.name, "int") }
+
 // text is read from as many registers as there are.
 const text = "text"
 

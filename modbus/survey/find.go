@@ -51,6 +51,7 @@ type Match struct {
 	Encoding Encoding
 	Power    int    // the value is what the registers hold times ten to this
 	Value    string // what the registers hold
+	padded   bool   // it is an integer that would fit fewer registers
 }
 
 // maxPower bounds the scales that are tried.
@@ -81,15 +82,19 @@ func Find(want Expected, meant modbus.FunctionCode, addr uint16, blocks []Block)
 // match tries all scales.
 func (x Expected) match(e Encoding, regs []uint16) (Match, bool) {
 	text, v, err := e.Value(regs)
-	if err != nil || v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
-		return Match{}, false
+	if err != nil || v == 0 || math.IsNaN(v) || math.IsInf(v, 0) || v > 0 && e.kind.signed() {
+		return Match{}, false // what is positive is found unsigned
 	}
 	for power := -maxPower; power <= maxPower; power++ {
 		if math.Abs(v*math.Pow10(power)-x.value) <= x.step*(1+1e-9) && x.precise(v, power, isFloat(e)) {
-			return Match{Encoding: e, Power: power, Value: text}, true
+			return Match{Encoding: e, Power: power, Value: text, padded: padded(e, v)}, true
 		}
 	}
 	return Match{}, false
+}
+
+func padded(e Encoding, v float64) bool {
+	return !isFloat(e) && !e.kind.bcd && e.kind.registers > 1 && math.Abs(v) < float64(uint64(1)<<(8*e.kind.registers))
 }
 
 // precise reports whether a number at a scale can have been what was shown: an
@@ -122,6 +127,9 @@ func (m Match) cost(meant modbus.FunctionCode, addr uint16) int {
 	}
 	if m.Encoding.kind.bcd || m.Encoding.kind.registers == 4 {
 		c += 2
+	}
+	if m.padded {
+		c += 3
 	}
 	return c
 }
