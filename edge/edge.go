@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -109,9 +110,11 @@ func (d *Daemon) connect() error {
 	}
 	for i := range d.opts.Config.Groups {
 		g := &d.opts.Config.Groups[i]
+		l := d.line(g.Line)
 		s := scan.New(g.Group, scan.Options{
-			Bus: d.line(g.Line), Sink: d.keeper, Now: d.opts.Clock.Now,
+			Bus: l, Sink: d.keeper, Now: d.opts.Clock.Now,
 			Tick: func() { d.opts.Tick(PartScan) }, Logger: d.log.With("group", g.Name),
+			Turnaround: l.Turnaround, Memory: d.opts.State, MemoryName: learntName(g),
 		})
 		for _, schema := range s.Schemas() {
 			if err := d.schemas.keep(schema); err != nil {
@@ -124,6 +127,12 @@ func (d *Daemon) connect() error {
 		return nil
 	}
 	return d.connectUplink(d.opts.Config.Uplink)
+}
+
+// learntName names what a group learns of its units among the state.
+func learntName(g *config.Group) string {
+	sum := sha256.Sum256([]byte(g.Line + "\x00" + g.Name))
+	return fmt.Sprintf("learnt-%x", sum[:8])
 }
 
 // Run works until ctx ends, then stops the parts in the order of doc.go and
