@@ -3,7 +3,11 @@ package modbus_test
 import (
 	"bytes"
 	"errors"
-	"sync"
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,137 +15,278 @@ import (
 	"skyhaul/modbus"
 )
 
-// outcome counts how reads ended: with the value asked for, with another one
-// (which must never be), or with an error.
-type outcome struct{ ok, wrong, failed int }
+var (
+	frames = flag.Int("frames", 20_000, "requests of the fault matrix, all together")
+	seed   = flag.Uint64("seed", 1, "seed of the fault matrix")
+)
 
-// poll reads the registers of a unit again and again.
-func poll(t *testing.T, f modbus.Framing, u *counting, times int, requests ...modbus.PDU) (o outcome, c modbus.Counters, first error) {
-	near, far := cable()
-	var unit sync.WaitGroup
-	unit.Go(func() { u.run(far) })
-	defer unit.Wait()
-	defer near.Close()
-	client := modbus.NewClient(near, f, slow)
-	for i := range times {
-		req := requests[i%len(requests)]
-		a, err := client.Do(t.Context(), 1, req, 300*time.Millisecond)
-		switch {
-		case err != nil:
-			if first == nil {
-				first = err
-			}
-			o.failed++
-		case bytes.Equal(a.PDU, pduOf(countingAnswer(near.writes, seal(append([]byte{1}, req...))))):
-			o.ok++
-		default:
-			o.wrong++
-		}
-	}
-	return o, client.Counters(), first
+// fate is what becomes of answers while a fault lasts.
+type fate uint8
+
+const (
+	mayPass fate = iota
+	pass         // all of them
+	fail         // none
+)
+
+// row is a fault. In a row with odds as many wrong values are to be expected of
+// the checksum; in all others not one.
+type row struct {
+	name  string
+	fault fault
+	fate  fate
+	echo  bool
+	odds  func(line) float64
 }
 
-func pduOf(frame []byte) modbus.PDU { return frame[1 : len(frame)-2] }
+// crcOdds is what a 16-bit checksum lets pass of what was overwritten, and
+// lrcOdds what the sum of ASCII does.
+const (
+	crcOdds = 1.0 / (1 << 16)
+	lrcOdds = 1.0 / (1 << 8)
+)
 
-// The rows are those of a comparison in which four other clients returned
+func checksum(l line) float64 {
+	if l.ascii() {
+		return lrcOdds
+	}
+	return crcOdds
+}
+
+// The first rows are those of a comparison in which four other clients returned
 // values of earlier requests, or of the wrong unit, without an error.
-func TestFaultsNeverGiveAWrongValue(t *testing.T) {
-	var held []byte
-	faults := []struct {
-		name  string
-		fault func(n int, req, resp []byte) []piece
-		want  outcome
-		err   error // of the first failed read
-	}{
-		{"clean", func(_ int, _, resp []byte) []piece {
-			return promptly(resp)
-		}, outcome{ok: 10}, nil},
-		{"20 ms gap inside the frame", func(_ int, _, resp []byte) []piece {
-			return []piece{{5 * time.Millisecond, resp[:4]}, {20 * time.Millisecond, resp[4:]}}
-		}, outcome{ok: 10}, nil},
-		{"byte by byte, 16 ms apart", func(_ int, _, resp []byte) (p []piece) {
-			for _, b := range resp {
-				p = append(p, piece{16 * time.Millisecond, []byte{b}})
-			}
-			return p
-		}, outcome{ok: 10}, nil},
-		{"noise 00 before", func(_ int, _, resp []byte) []piece {
-			return promptly(append([]byte{0x00}, resp...))
-		}, outcome{ok: 10}, nil},
-		{"noise FF before", func(_ int, _, resp []byte) []piece {
-			return promptly(append([]byte{0xFF}, resp...))
-		}, outcome{ok: 10}, nil},
-		{"noise like the unit id, long before", func(_ int, _, resp []byte) []piece {
-			return []piece{{time.Millisecond, []byte{1}}, {200 * time.Millisecond, resp}}
-		}, outcome{ok: 10}, nil},
-		{"noise after", func(_ int, _, resp []byte) []piece {
-			return promptly(append(resp, 0xFF))
-		}, outcome{ok: 10}, nil},
-		{"echo", func(_ int, req, resp []byte) []piece {
-			return []piece{{0, bytes.Clone(req)}, {5 * time.Millisecond, resp}}
-		}, outcome{ok: 10}, nil},
-		{"echo and answer at once, noise between", func(_ int, req, resp []byte) []piece {
-			return promptly(append(append(bytes.Clone(req), 0), resp...))
-		}, outcome{ok: 10}, nil},
-		{"answer held until the next request", func(_ int, _, resp []byte) []piece {
-			late := held
-			held = resp
-			return promptly(late)
-		}, outcome{failed: 10}, modbus.ErrTimeout},
-		{"answer after the timeout", func(_ int, _, resp []byte) []piece {
-			return []piece{{400 * time.Millisecond, resp}}
-		}, outcome{failed: 10}, modbus.ErrTimeout},
-		{"first answer late, then prompt", func(n int, _, resp []byte) []piece {
-			if n == 1 {
-				return []piece{{330 * time.Millisecond, resp}}
-			}
-			return promptly(resp)
-		}, outcome{ok: 9, failed: 1}, modbus.ErrTimeout},
-		{"another unit answers", func(_ int, _, resp []byte) []piece {
-			return promptly(seal(append([]byte{2}, resp[1:len(resp)-2]...)))
-		}, outcome{failed: 10}, modbus.ErrTimeout},
-		{"another function", func(_ int, _, resp []byte) []piece {
-			return promptly(seal(append([]byte{1, resp[1] ^ 7}, resp[2:len(resp)-2]...)))
-		}, outcome{failed: 10}, modbus.ErrDamaged},
-		{"another count", func(_ int, _, resp []byte) []piece {
-			return promptly(seal(append(append([]byte{1, resp[1], resp[2] + 2}, resp[3:len(resp)-2]...), 9, 9)))
-		}, outcome{failed: 10}, modbus.ErrDamaged},
-		{"wrong CRC", func(_ int, _, resp []byte) []piece {
-			resp[len(resp)-1] ^= 1
-			return promptly(resp)
-		}, outcome{failed: 10}, modbus.ErrDamaged},
-		{"cut short", func(_ int, _, resp []byte) []piece {
-			return promptly(resp[:len(resp)-3])
-		}, outcome{failed: 10}, modbus.ErrDamaged},
-		{"silence", func(int, []byte, []byte) []piece {
-			return nil
-		}, outcome{failed: 10}, modbus.ErrTimeout},
-		{"a stray byte, then silence", func(int, []byte, []byte) []piece {
-			return promptly([]byte{0})
-		}, outcome{failed: 10}, modbus.ErrTimeout},
+var rows = []row{
+	{name: "clean", fault: clean, fate: pass},
+	{name: "gap of 20 ms in the answer", fault: gap, fate: pass},
+	{name: "in pieces, 16 ms apart", fault: inPieces, fate: pass},
+	{name: "stray byte before", fault: strayBefore, fate: pass},
+	{name: "stray byte long before", fault: strayLongBefore, fate: pass},
+	{name: "stray byte after", fault: strayAfter, fate: pass},
+	{name: "another unit as well", fault: otherUnitToo, fate: pass},
+	{name: "held until the next request", fault: held, fate: fail},
+	{name: "three requests late", fault: heldLong, fate: fail},
+	{name: "after the timeout", fault: late, fate: fail},
+	{name: "after any time", fault: sometime},
+	{name: "two answers at once", fault: sometimesHeld},
+	{name: "rest comes with the next", fault: split},
+	{name: "request lost, answer before it late", fault: lateOrLost, fate: fail},
+	{name: "another unit", fault: otherUnit, fate: fail},
+	{name: "another function", fault: otherFunction, fate: fail},
+	{name: "another count", fault: otherCount, fate: fail},
+	{name: "wrong checksum", fault: wrongChecksum, fate: fail},
+	{name: "cut short", fault: cutShort, fate: fail},
+	{name: "begin missing", fault: beginMissing, fate: fail},
+	{name: "silence", fault: silence, fate: fail},
+	{name: "stray byte, then silence", fault: stray, fate: fail},
+	{name: "request lost", fault: lost, fate: fail},
+	{name: "echo", fault: clean, fate: pass, echo: true},
+	{name: "echo, stray byte before answer", fault: strayBefore, fate: pass, echo: true},
+	{name: "echo, request lost", fault: lost, fate: fail, echo: true},
+	{name: "echo, held until the next", fault: held, fate: fail, echo: true},
+	{name: "echo, after any time", fault: sometime, echo: true},
+	{name: "collision with another unit", fault: collision},
+	{name: "one bit turned", fault: oneBit},
+	{name: "any weather", fault: weather},
+	{name: "any weather, echo", fault: weather, echo: true},
+	{name: "spliced with another", fault: spliced, odds: checksum},
+	{name: "bytes missing", fault: bytesMissing, odds: checksum},
+	{name: "burst of any bytes", fault: burst, odds: func(line) float64 { return crcOdds }},
+	{name: "burst of any digits", fault: otherDigits, odds: checksum},
+}
+
+// line is a kind of line that the faults are tried on.
+type line struct {
+	modbus.Framing
+	enron bool
+}
+
+func (l line) ascii() bool { return l.Framing == modbus.ASCII || l.Framing == modbus.ASCIIOverTCP }
+
+func (l line) String() string {
+	if l.enron {
+		return "enron on " + l.Framing.String()
 	}
-	requests := map[string]modbus.PDU{
-		"10 registers":                     read(t, modbus.FuncReadHoldingRegisters, 100, 10),
-		"1 register":                       read(t, modbus.FuncReadInputRegisters, 65535, 1),
-		"24 coils whose echo is an answer": read(t, modbus.FuncReadCoils, 0x0310, 24),
-		"1 input":                          read(t, modbus.FuncReadDiscreteInputs, 0, 1),
+	return l.Framing.String()
+}
+
+func (l line) language() language {
+	if l.ascii() {
+		return ascii
 	}
-	for _, tt := range faults {
-		for name, req := range requests {
-			for _, f := range []modbus.Framing{modbus.RTU, modbus.RTUOverTCP} {
-				t.Run(tt.name+"/"+name+"/"+f.String(), func(t *testing.T) {
-					held = nil
+	return rtu
+}
+
+var lines = []line{
+	{modbus.RTU, false},
+	{modbus.RTUOverTCP, false},
+	{modbus.ASCII, false},
+	{modbus.ASCIIOverTCP, false},
+	{modbus.RTU, true},
+}
+
+// requests are asked in the fault matrix.
+func (l line) requests() (all []modbus.PDU) {
+	if l.enron {
+		return []modbus.PDU{
+			{3, 27, 89, 0, 1}, {3, 27, 89, 0, 2}, {3, 27, 89, 0, 62}, // floats from 7001
+			{4, 19, 137, 0, 1}, {4, 19, 137, 0, 10}, // long integers from 5001
+			{3, 11, 185, 0, 2}, {1, 3, 233, 0, 24}, {3, 0, 7, 0, 2}, // short ones from 3001, booleans from 1001
+			{3, 2, 189, 0, 1}, {3, 2, 189, 0, 2}, {3, 2, 190, 0, 2}, // records of archives 701 and 702
+			{6, 27, 89, 1, 2, 3, 4}, {16, 27, 89, 0, 1, 4, 1, 2, 3, 4}, {5, 0, 32, 255, 0},
+		}
+	}
+	for fc := modbus.FuncReadCoils; fc <= modbus.FuncReadInputRegisters; fc++ {
+		for _, quantity := range []byte{1, 2, 3, 17, 24, 125} {
+			all = append(all, modbus.PDU{byte(fc), 3, 1, 0, quantity})
+		}
+	}
+	return append(all,
+		modbus.PDU{4, 255, 255, 0, 1},
+		modbus.PDU{1, 3, 16, 0, 24}, // its echo is an answer
+		modbus.PDU{5, 0, 7, 255, 0}, modbus.PDU{6, 0, 7, 0, 42},
+		modbus.PDU{15, 0, 7, 0, 2, 1, 1}, modbus.PDU{16, 0, 7, 0, 1, 2, 0, 42},
+		modbus.PDU{7}, modbus.PDU{8, 0, 0, 1, 2}, modbus.PDU{8, 0, 11, 0, 0}, modbus.PDU{11}, modbus.PDU{12}, modbus.PDU{17},
+		modbus.PDU{20, 7, 6, 0, 1, 0, 0, 0, 2}, modbus.PDU{22, 0, 7, 0, 1, 0, 1}, modbus.PDU{23, 3, 1, 0, 5, 0, 7, 0, 1, 2, 0, 42},
+		modbus.PDU{24, 0, 7}, modbus.PDU{43, 14, 1, 0})
+}
+
+// tally is what became of the exchanges under one fault.
+type tally struct {
+	asked, good, refused, wrong int
+	misplaced                   int           // exceptions to an earlier request
+	damaged                     int           // answers overwritten
+	slowest                     time.Duration // from the end of the fault to the next good answer
+}
+
+// TestFaultMatrix tries each fault on each kind of line. Give -frames=1000000
+// and -v for the campaign and its table.
+func TestFaultMatrix(t *testing.T) {
+	results := make([]tally, len(lines)*len(rows))
+	t.Run("", func(t *testing.T) {
+		for i, l := range lines {
+			for j, r := range rows {
+				t.Run(l.String()+"/"+r.name, func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						got, c, err := poll(t, f, &counting{fault: tt.fault}, 10, req)
-						if got != tt.want {
-							t.Errorf("got %+v, want %+v\n%+v", got, tt.want, c)
-						}
-						if !errors.Is(err, tt.err) {
-							t.Errorf("first error %v, want %v", err, tt.err)
-						}
+						n := i*len(rows) + j
+						results[n] = try(t, l, r, rand.New(rand.NewPCG(*seed, uint64(n))))
 					})
 				})
 			}
 		}
+	})
+	var table strings.Builder
+	for i, l := range lines {
+		fmt.Fprintf(&table, "\n%-36s %8s %8s %8s %6s %9s %10s %8s", l, "asked", "good", "refused", "wrong", "expected", "exceptions", "recovery")
+		for j, r := range rows {
+			n := results[i*len(rows)+j]
+			fmt.Fprintf(&table, "\n%-36s %8d %8d %8d %6d %9.2g %10d %8v", r.name, n.asked, n.good, n.refused, n.wrong, r.expected(l, n), n.misplaced, n.slowest.Round(time.Millisecond))
+		}
+	}
+	t.Logf("seed %d, %d frames%s", *seed, *frames, table.String())
+}
+
+// expected returns how many wrong values the checksum can't but let pass.
+func (r row) expected(l line, n tally) float64 {
+	if r.odds == nil {
+		return 0
+	}
+	return r.odds(l) * float64(n.damaged)
+}
+
+// try lets a fault come and go.
+func try(t *testing.T, l line, r row, rng *rand.Rand) (n tally) {
+	b := &bench{language: l.language(), rng: rng, enron: l.enron, echo: r.echo, fault: clean}
+	c := modbus.NewClient(b, l.Framing, slow)
+	if l.enron {
+		c.Speak(1, modbus.Enron())
+	}
+	requests := l.requests()
+	ask := func() verdict {
+		req := requests[rng.IntN(len(requests))]
+		a, err := c.Do(t.Context(), 1, req, timeout)
+		v := b.judge(a, err)
+		if v == wrong && r.odds == nil && !t.Failed() {
+			t.Errorf("% X: % X, %v, want % X", []byte(req), []byte(a.PDU), err, b.truth)
+		}
+		return v
+	}
+	for b.n < *frames/len(lines)/len(rows) {
+		if v := ask(); v != good {
+			t.Fatalf("request %d: %v without a fault\n%+v", b.n, v, c.Counters())
+		}
+		b.fault = r.fault
+		for range 1 + rng.IntN(4) {
+			n.count(ask())
+		}
+		b.fault = clean
+		if rng.IntN(2) == 0 {
+			b.send(piece{0, bytes.Join(b.held, nil)})
+		}
+		b.held, b.lag = nil, 0
+		for end, recovered := b.end(), false; !recovered; time.Sleep(10 * time.Millisecond) {
+			switch ask() {
+			case wrong:
+				n.wrong++
+			case good:
+				n.slowest = max(n.slowest, time.Since(end))
+				recovered = true
+			}
+		}
+	}
+	n.damaged = b.damaged
+	most := r.expected(l, n)
+	if float64(n.wrong) > most+5*math.Sqrt(most) {
+		t.Errorf("%d wrong values, %.2g are to be expected", n.wrong, most)
+	}
+	if n.misplaced > 1+n.asked/1000 {
+		t.Errorf("%d exceptions to other requests", n.misplaced)
+	}
+	if r.fate == pass && n.good != n.asked || r.fate == fail && n.good > 0 {
+		t.Errorf("%+v\n%+v", n, c.Counters())
+	}
+	if n.slowest > timeout {
+		t.Errorf("a good answer only %v after the fault", n.slowest)
+	}
+	return n
+}
+
+// verdict is how one exchange ended.
+type verdict uint8
+
+const (
+	refused verdict = iota
+	good
+	wrong
+	misplaced // an exception that belongs to an earlier request
+)
+
+// judge compares what a client returns with the true answer to the last request.
+func (b *bench) judge(a modbus.Answer, err error) verdict {
+	e, declined := errors.AsType[modbus.Exception](err)
+	switch {
+	case err == nil && b.truth != nil && bytes.Equal(a.PDU, b.truth[1:]):
+		return good
+	case err == nil:
+		return wrong
+	case declined && b.truth != nil && b.truth[1]&0x80 != 0 && b.truth[2] == byte(e):
+		return good
+	case declined:
+		return misplaced
+	}
+	return refused
+}
+
+func (n *tally) count(v verdict) {
+	n.asked++
+	switch v {
+	case good:
+		n.good++
+	case wrong:
+		n.wrong++
+	case misplaced:
+		n.misplaced++
+	default:
+		n.refused++
 	}
 }

@@ -42,15 +42,18 @@ func (c *Client) babble() time.Duration {
 // came since the last exchange. Bytes that come while answers are owed may be
 // such an answer: then it listens until that has ended.
 func (c *Client) quiet(ctx context.Context) error {
-	silence := c.silence()
 	if !c.listened {
 		c.wire.busyUntil(time.Now())
 	}
-	end := later(time.Now(), c.wire.busy).Add(silence + c.babble())
-	for {
-		deadline := later(c.wire.busy.Add(silence), time.Now().Add(glance))
-		err := c.wire.fill(ctx, deadline)
+	end := later(time.Now(), c.wire.busy).Add(c.silence() + c.babble())
+	for late := false; ; {
+		silence := c.silence()
+		if late {
+			silence = c.wire.pause()
+		}
+		err := c.wire.fill(ctx, later(c.wire.busy.Add(silence), time.Now().Add(glance)))
 		c.others(len(c.wire.in), len(c.wire.in), Broadcast)
+		late = !c.pending.none()
 		switch {
 		case errors.Is(err, errSilent):
 			c.listened = true
@@ -61,8 +64,6 @@ func (c *Client) quiet(ctx context.Context) error {
 		case time.Now().After(end):
 			c.noise(len(c.wire.in))
 			return fmt.Errorf("the line is never silent: %w", ErrDamaged)
-		case !c.pending.none():
-			silence = c.wire.pause()
 		}
 	}
 }

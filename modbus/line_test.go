@@ -1,6 +1,7 @@
 package modbus_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -186,6 +187,38 @@ func read(t testing.TB, fc modbus.FunctionCode, addr uint16, quantity int) modbu
 	}
 	return req
 }
+
+// outcome counts how reads ended: with the value asked for, with another one
+// (which must never be), or with an error.
+type outcome struct{ ok, wrong, failed int }
+
+// poll reads the registers of a unit again and again.
+func poll(t *testing.T, f modbus.Framing, u *counting, times int, requests ...modbus.PDU) (o outcome, c modbus.Counters, first error) {
+	near, far := cable()
+	var unit sync.WaitGroup
+	unit.Go(func() { u.run(far) })
+	defer unit.Wait()
+	defer near.Close()
+	client := modbus.NewClient(near, f, slow)
+	for i := range times {
+		req := requests[i%len(requests)]
+		a, err := client.Do(t.Context(), 1, req, 300*time.Millisecond)
+		switch {
+		case err != nil:
+			if first == nil {
+				first = err
+			}
+			o.failed++
+		case bytes.Equal(a.PDU, pduOf(countingAnswer(near.writes, seal(append([]byte{1}, req...))))):
+			o.ok++
+		default:
+			o.wrong++
+		}
+	}
+	return o, client.Counters(), first
+}
+
+func pduOf(frame []byte) modbus.PDU { return frame[1 : len(frame)-2] }
 
 // serve lets h answer on the far end of a new line until the test ends.
 func serve(t *testing.T, f modbus.Framing, h modbus.Handler) *end {
