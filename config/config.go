@@ -20,6 +20,7 @@ import (
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
 	"skyhaul/link/batch"
+	"skyhaul/modbus"
 )
 
 // Reference is the file that shows every key with its default.
@@ -31,6 +32,7 @@ var Reference string
 type Config struct {
 	Site   Site
 	Lines  []Line // serial lines and endpoints
+	Units  []Unit
 	Groups []Group
 	Buffer Buffer
 	Uplink *Uplink // nil: the site only buffers
@@ -53,6 +55,12 @@ type Site struct {
 type Group struct {
 	Line string // name of the line or endpoint
 	scan.Group
+}
+
+// Unit names a unit for people.
+type Unit struct {
+	Name, Line string
+	ID         modbus.UnitID
 }
 
 // Buffer says where and for how long readings are kept.
@@ -130,6 +138,9 @@ func (r *reader) config(root *table) *Config {
 	c := &Config{Site: r.site(root), Buffer: r.buffer(root)}
 	c.Lines = r.lines(root)
 	units := r.units(root, c.Lines)
+	for _, u := range units {
+		c.Units = append(c.Units, Unit{u.name, u.line, u.id})
+	}
 	c.Groups = r.groups(root, units)
 	c.Uplink = r.uplink(root, c.Site)
 	c.Status = r.status(root)

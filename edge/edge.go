@@ -59,10 +59,10 @@ type line struct {
 	dialled atomic.Pointer[error] // how the last dial ended
 }
 
-// scanner is a scan group with the name of its line.
+// scanner is a scan group with its configuration.
 type scanner struct {
 	*scan.Scanner
-	line string
+	group *config.Group
 }
 
 // New puts a daemon together. It opens the store, for which it can't do
@@ -121,7 +121,7 @@ func (d *Daemon) connect() error {
 				return err
 			}
 		}
-		d.scanners = append(d.scanners, &scanner{s, g.Line})
+		d.scanners = append(d.scanners, &scanner{s, g})
 	}
 	if d.opts.Config.Uplink == nil {
 		return nil

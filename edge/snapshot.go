@@ -14,6 +14,7 @@ import (
 	"skyhaul/edge/status"
 	"skyhaul/link"
 	"skyhaul/link/window"
+	"skyhaul/modbus/bus"
 )
 
 // Snapshot tells how the daemon is at this moment.
@@ -35,11 +36,14 @@ func (d *Daemon) Snapshot() status.Snapshot {
 		s.Lanes = append(s.Lanes, lane)
 	}
 	for _, l := range d.lines {
-		s.Lines = append(s.Lines, l.status())
+		st := l.Stats()
+		s.Lines = append(s.Lines, l.status(st))
+		s.Units = append(s.Units, d.unitsStatus(l.config.Name, st)...)
 	}
 	for _, sc := range d.scanners {
+		s.Groups = append(s.Groups, sc.status())
 		for _, r := range sc.Latest() {
-			s.Points = append(s.Points, pointStatus(r, sc.line, now))
+			s.Points = append(s.Points, pointStatus(r, sc.group.Line, now))
 		}
 	}
 	if d.uplink != nil {
@@ -92,8 +96,7 @@ func (d *Daemon) oldest(lane string, acked bufferstore.Seq, now point.Stamp) *fl
 	return nil
 }
 
-func (l *line) status() status.Line {
-	st := l.Stats()
+func (l *line) status(st bus.Stats) status.Line {
 	out := status.Line{Name: l.config.Name, Address: l.config.Address, State: "up", Busy: 100 * st.Busy}
 	if l.config.Serial != nil {
 		out.Address = l.config.Serial.Device
@@ -111,6 +114,44 @@ func (l *line) status() status.Line {
 		out.Errors += u.Timeouts + u.Damaged + u.Exceptions
 	}
 	return out
+}
+
+// unitsStatus tells of the units of a line.
+func (d *Daemon) unitsStatus(line string, st bus.Stats) (list []status.Unit) {
+	for _, u := range d.opts.Config.Units {
+		if u.Line != line {
+			continue
+		}
+		out := status.Unit{Name: u.Name, Line: line, ID: uint8(u.ID), State: status.UnitNotAsked}
+		for i := range st.Units {
+			if s := &st.Units[i]; s.Unit == u.ID {
+				fillUnit(&out, s)
+			}
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+func fillUnit(u *status.Unit, s *bus.UnitStats) {
+	u.Requests, u.Timeouts, u.Damaged, u.Exceptions = s.Requests, s.Timeouts, s.Damaged, s.Exceptions
+	if s.Turnaround > 0 {
+		u.Turnaround = seconds(s.Turnaround)
+	}
+	if s.Since.IsZero() {
+		return
+	}
+	u.State, u.StateAge = status.UnitUp, seconds(time.Since(s.Since))
+	if s.Down {
+		u.State = "down"
+		if s.Cause != nil {
+			u.State = s.Cause.Error()
+		}
+	}
+}
+
+func (s *scanner) status() status.Group {
+	return status.Group{Name: s.group.Name, Line: s.group.Line, Interval: s.group.Interval.Seconds(), Points: len(s.group.Points), Overruns: s.Overruns()}
 }
 
 func pointStatus(r scan.Reading, line string, now point.Stamp) status.Point {

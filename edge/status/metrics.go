@@ -82,6 +82,28 @@ var families = []family{
 		}
 	}, "line"),
 
+	gauge("unit_up", "1 while the unit answers, 0 while it is down; absent until it was asked.", func(s *Snapshot, emit emit) {
+		for _, u := range s.Units {
+			if u.State != UnitNotAsked {
+				emit(truth(!u.down()), u.Name, u.Line)
+			}
+		}
+	}, "unit", "line"),
+	unit("requests", "Requests to the unit.", func(u Unit) uint64 { return u.Requests }),
+	unit("timeouts", "Requests that it did not answer in time.", func(u Unit) uint64 { return u.Timeouts }),
+	unit("damaged", "Requests that it did not answer validly.", func(u Unit) uint64 { return u.Damaged }),
+	unit("exceptions", "Requests that it declined.", func(u Unit) uint64 { return u.Exceptions }),
+	gauge("unit_turnaround_seconds", "Mean silence between a request and the unit's answer.", func(s *Snapshot, emit emit) {
+		for _, u := range s.Units {
+			known(u.Turnaround, emit, u.Name, u.Line)
+		}
+	}, "unit", "line"),
+	counter("group_overruns_total", "Places of the grid passed over, since the pass before was not done.", func(s *Snapshot, emit emit) {
+		for _, g := range s.Groups {
+			emit(float64(g.Overruns), g.Name, g.Line)
+		}
+	}, "group", "line"),
+
 	lane("appended_records", "Sequence numbers given.", func(l Lane) uint64 { return l.Appended }),
 	lane("durable_records", "Sequence numbers on flash.", func(l Lane) uint64 { return l.Durable }),
 	lane("sent_records", "Sequence numbers taken by the broker.", func(l Lane) uint64 { return l.Sent }),
@@ -126,6 +148,14 @@ var families = []family{
 			}
 		}
 	}, "uplink", "currency"),
+}
+
+func unit(name, help string, read func(Unit) uint64) family {
+	return counter("unit_"+name+"_total", help, func(s *Snapshot, emit emit) {
+		for _, u := range s.Units {
+			emit(float64(read(u)), u.Name, u.Line)
+		}
+	}, "unit", "line")
 }
 
 // lane is a gauge: a store begun anew after damage may count from less.

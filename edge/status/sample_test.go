@@ -42,6 +42,15 @@ func sample() status.Snapshot {
 			{Name: "rs485-b", Address: "/dev/skyhaul/usb-pci-0000:00:14.0-usb-0:1.2:1.0-if00", State: "no such port", UnitsDown: 3},
 			{Name: "flow-computer", Address: "10.20.0.7:502", State: "up", UnitsUp: 1, Busy: 2, Requests: 5_000},
 		},
+		Units: []status.Unit{
+			{Name: "separator", Line: "rs485-a", ID: 3, State: status.UnitUp, StateAge: new(7_200.0), Requests: 801_000, Timeouts: 2, Damaged: 14, Turnaround: new(0.0043)},
+			{Name: "well-7", Line: "rs485-a", ID: 7, State: "no answer in time", StateAge: new(734.0), Requests: 90_400, Timeouts: 311},
+			{Name: "flow-computer", Line: "flow-computer", ID: 1, State: status.UnitNotAsked},
+		},
+		Groups: []status.Group{
+			{Name: "fast", Line: "rs485-a", Interval: 1, Points: 42, Overruns: 3},
+			{Name: "slow", Line: "rs485-a", Interval: 60, Points: 240},
+		},
 		Points: []status.Point{
 			{Tag: "PT-4101", Description: "suction pressure, header north", Value: "54.318", Unit: "bar", Quality: "good", Age: new(0.6), Group: "fast", Lane: "history", Line: "rs485-a", UnitID: 3},
 			{Tag: "FT-4102", Description: "gas flow", Value: "128934.5", Unit: "Sm³/h", Quality: "good", Age: new(0.6), Group: "fast", Lane: "custody", Line: "flow-computer", UnitID: 1},

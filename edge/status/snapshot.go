@@ -24,6 +24,8 @@ type Snapshot struct {
 	Buffer  Buffer   `json:"buffer"`
 	Lanes   []Lane   `json:"lanes"`
 	Lines   []Line   `json:"lines"`
+	Units   []Unit   `json:"units"`
+	Groups  []Group  `json:"groups"`
 	Points  []Point  `json:"points"`
 }
 
@@ -53,6 +55,29 @@ type Line struct {
 	Requests  uint64  `json:"requests"`
 	Errors    uint64  `json:"errors"`
 	LastError string  `json:"last_error,omitempty"`
+}
+
+// Unit is an instrument on a line or behind an endpoint.
+type Unit struct {
+	Name       string   `json:"name"`
+	Line       string   `json:"line"`
+	ID         uint8    `json:"id"`
+	State      string   `json:"state"`             // "up", "not asked yet" or why it is down, such as "no answer in time"
+	StateAge   *float64 `json:"state_age_seconds"` // since it is so
+	Requests   uint64   `json:"requests"`
+	Timeouts   uint64   `json:"timeouts"`
+	Damaged    uint64   `json:"damaged"` // answers
+	Exceptions uint64   `json:"exceptions"`
+	Turnaround *float64 `json:"turnaround_seconds"` // mean silence between request and answer
+}
+
+// Group is a scan group on one line or endpoint.
+type Group struct {
+	Name     string  `json:"name"`
+	Line     string  `json:"line"`
+	Interval float64 `json:"interval_seconds"`
+	Points   int     `json:"points"`
+	Overruns uint64  `json:"overruns"` // places of its grid passed over, since the pass before was not done
 }
 
 // Lane is the traffic of a lane in sequence numbers: records so far.

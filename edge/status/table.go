@@ -23,6 +23,8 @@ func Table(w io.Writer, s Snapshot) error {
 	p.buffer(&s)
 	p.lanes(&s)
 	p.lines(&s)
+	p.units(&s)
+	p.groups(&s)
 	p.points(&s)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -139,6 +141,38 @@ func (p *printer) lines(s *Snapshot) {
 		t.row(cell{text: l.Name}, cell{text: l.Address}, cell{l.State, state},
 			cell{fmt.Sprintf("%d of %d", l.UnitsUp, l.UnitsUp+l.UnitsDown), units},
 			cell{text: fmt.Sprintf("%.0f %%", l.Busy)}, number(l.Requests), number(l.Errors), cell{text: l.LastError})
+	}
+	p.table(t)
+}
+
+func (p *printer) units(s *Snapshot) {
+	t := table{heads: []string{"UNIT", "LINE", ">UNIT ID", "STATE", ">SINCE", ">REQUESTS", ">TIMEOUTS", ">DAMAGED", ">EXCEPTIONS", ">TURNAROUND"}}
+	for _, u := range s.Units {
+		style, turnaround := "", ""
+		if u.down() {
+			style = red
+		}
+		if u.Turnaround != nil {
+			turnaround = fmt.Sprintf("%.1f ms", 1000**u.Turnaround)
+		}
+		t.row(cell{text: u.Name}, cell{text: u.Line}, number(uint64(u.ID)), cell{u.State, style}, cell{text: age(u.StateAge, "")},
+			number(u.Requests), number(u.Timeouts), number(u.Damaged), number(u.Exceptions), cell{text: turnaround})
+	}
+	p.table(t)
+}
+
+// The states of a unit that are no fault.
+const (
+	UnitUp       = "up"
+	UnitNotAsked = "not asked yet"
+)
+
+func (u *Unit) down() bool { return u.State != UnitUp && u.State != UnitNotAsked }
+
+func (p *printer) groups(s *Snapshot) {
+	t := table{heads: []string{"GROUP", "LINE", ">EVERY", ">POINTS", ">OVERRUNS"}}
+	for _, g := range s.Groups {
+		t.row(cell{text: g.Name}, cell{text: g.Line}, cell{text: seconds(g.Interval).String()}, number(uint64(g.Points)), number(g.Overruns))
 	}
 	p.table(t)
 }

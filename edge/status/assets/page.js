@@ -154,6 +154,19 @@ function showLine(tr, l) {
   text(errors, count(l.errors));
 }
 
+const unitRow = row([["name", "name"], ["place", "line"], ["state", "state"], ["num", "since"], ["num", "requests"], ["num", "timeouts"], ["num", "damaged"], ["num", "exceptions"], ["num", "turnaround"]]);
+function showUnit(tr, u) {
+  const fine = u.state === "up" || u.state === "not asked yet";
+  cells(tr, [u.name, u.line + " / " + u.id, (fine ? "" : "✖ ") + u.state, span(u.state_age_seconds), count(u.requests), count(u.timeouts), count(u.damaged),
+    count(u.exceptions), known(u.turnaround_seconds) ? (1000 * u.turnaround_seconds).toFixed(1) + " ms" : ""]);
+  look(tr.children[2], fine ? "state" : "state wrong");
+}
+
+const groupRow = row([["name", "scan group"], ["place", "line"], ["num", "every"], ["num", "points"], ["num", "overruns"]]);
+function showGroup(tr, g) {
+  cells(tr, [g.name, g.line, span(g.interval_seconds), count(g.points), count(g.overruns)]);
+}
+
 const marks = { good: "●", uncertain: "▲", bad: "✖" };
 const pointRow = () => {
   const tr = row([["name", "tag"], ["value num", "value"], ["unit", "unit"], ["quality", "quality"], ["age num", "age"], ["place", "group"], ["place", "lane"], ["place", "line"]])();
@@ -214,6 +227,8 @@ function show(s) {
   showBuffer(s);
   children($("lanes").tBodies[0], s.lanes, laneRow, showLane);
   children($("lines").tBodies[0], s.lines, lineRow, showLine);
+  children($("units").tBodies[0], s.units || [], unitRow, showUnit);
+  children($("groups").tBodies[0], s.groups || [], groupRow, showGroup);
   showPoints(s.points);
   text($("foot"), "skyhaul " + s.version + " · configuration " + s.config_hash + " · up " + span((now - Date.parse(s.started)) / 1000));
   $("main").hidden = false;
