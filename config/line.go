@@ -67,9 +67,7 @@ func (r *reader) line(t *table) Line {
 		Parity:   parities[t.choice("parity", "none", "none", "even", "odd", "mark", "space")],
 		StopBits: t.integer("stop_bits", 1, 1, 2),
 	}
-	if t.flag("rs485", false) {
-		c.RS485 = &serial.RS485{}
-	}
+	c.RS485 = t.rs485()
 	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}}}
 	switch t.choice("framing", "rtu", "rtu", "ascii", "text") {
 	case "ascii":
@@ -80,6 +78,27 @@ func (r *reader) line(t *table) Line {
 	}
 	l.Bus.Timing = modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}
 	return l
+}
+
+// rs485 reads how the driver switches the direction of a two-wire line; nil
+// where it doesn't.
+func (t *table) rs485() *serial.RS485 {
+	const most = 100 * time.Millisecond
+	on := t.flag("rs485", false)
+	c := &serial.RS485{
+		RTSAfterSend: t.flag("rs485_rts_after_send", false),
+		HearSelf:     t.flag("rs485_hear_self", false),
+		Terminate:    t.flag("rs485_terminate", false),
+		DelayBefore:  t.duration("rs485_delay_before", 0, 0, most),
+		DelayAfter:   t.duration("rs485_delay_after", 0, 0, most),
+	}
+	if on {
+		return c
+	}
+	if *c != (serial.RS485{}) {
+		t.fail("rs485", "must be true where rs485_* keys are given")
+	}
+	return nil
 }
 
 func (r *reader) endpoint(t *table) Line {
