@@ -196,7 +196,7 @@ func TestSendBecomesARule(t *testing.T) {
 	c, err := load(t, strings.Replace(minimal, "[[unit.point]]\nid = 1\ntag = \"PT-101\"\naddress = 40001\n", "points = \"p.csv\"\n", 1), "p.csv", `id;tag;address;raw_low;raw_high;eng_low;eng_high;valid_low;valid_high;send;max_silence
 1;A;40001;;;;;;;change;
 2;B;40002;;;;;;;deadband(0.25);1h
-3;C;40003;0;4095;60;-20;0;5;deadband( 0.5 % );
+3;C;40003;4095;0;-20;60;0;5;deadband( 0.5 % );
 4;D;40004;;;;;-10;40;swinging_door (1%);
 5;E;40005;;;;;;;summary(5m);
 6;F;40006;;;;;;;summary(90s: last max,max);
@@ -365,7 +365,7 @@ func TestNotationsMeetAtTheSameWireAddress(t *testing.T) {
 func TestRangeMakesTheScale(t *testing.T) {
 	r := &reader{}
 	row := newTable(&r.probs, "row", map[string]any{"raw_low": "800", "raw_high": "4000", "eng_low": "-10", "eng_high": "90"}, func(string) string { return "here" })
-	s := row.scale()
+	s := row.scale(point.Uint16)
 	if err := r.probs.err(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ var columns = []string{
 	"id", "tag", "description", "table", "address", "type", "bit", "order",
 	"raw_low", "raw_high", "eng_low", "eng_high", "scale", "offset", "unit", "decimals",
 	"valid_low", "valid_high", "lolo", "lo", "hi", "hihi", "deadband", "alarm_delay", "frozen_after",
-	"lane", "group", "send", "max_silence", "enabled",
+	"signal", "sentinel", "lane", "group", "send", "max_silence", "enabled",
 }
 
 // Canonical reads a tag list and writes it as this program keeps it: columns in

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +48,13 @@ func (t *table) address(notation string) (fn modbus.FunctionCode, addr uint16) {
 	if notation == "one-based" {
 		n--
 	}
-	if n < 0 || n > math.MaxUint16 {
-		t.fail("address", "%s is not an address in %s notation", show(t.values["address"]), notation)
-		return modbus.FuncReadHoldingRegisters, 0
+	switch {
+	case n < 0:
+		t.fail("address", "there is no %s where 1 is the first: does the list count from zero?", t.found("address"))
+		n = 0
+	case n > math.MaxUint16:
+		t.fail("address", "%s is past the end of the table, which has 65536 (%s)", t.found("address"), notation)
+		n = 0
 	}
 	for _, tab := range tables {
 		if tab.name == name {
@@ -62,7 +68,7 @@ func (t *table) address(notation string) (fn modbus.FunctionCode, addr uint16) {
 // don't reach.
 func (t *table) modicon(n int, name string) (modbus.FunctionCode, uint16) {
 	step := 10_000
-	if n >= 100_000 {
+	if text, _ := t.values["address"].(string); n >= 100_000 || len(text) == 6 {
 		step = 100_000
 	}
 	for _, tab := range tables {
@@ -70,14 +76,23 @@ func (t *table) modicon(n int, name string) (modbus.FunctionCode, uint16) {
 			continue
 		}
 		if name != "" && name != tab.name {
-			t.fail("address", "%d is in table %s by its first digit, but table says %s", n, tab.name, name)
+			t.fail("address", "%s is in table %s by its first digit, but table says %s", t.found("address"), tab.name, name)
 		}
-		if wire := n%step - 1; wire >= 0 && wire <= math.MaxUint16 {
+		first := tab.digit*step + 1
+		switch wire := n - first; {
+		case wire < 0 && n > 0:
+			t.fail("address", "%s is before the first of its table, %d: does the list count from %d? Then all of it is one too low", t.found("address"), first, n)
+		case wire < 0:
+			t.fail("address", "0 is no address in modicon notation: does the list count from zero?")
+		case wire > math.MaxUint16:
+			t.fail("address", "%s is past the last of its table, %d", t.found("address"), first+math.MaxUint16)
+		default:
 			return tab.function, uint16(wire)
 		}
+		return tab.function, 0
 	}
 	t.fail("address", "%s is no address in modicon notation: 40001 is the first holding register, 30001 input register, 10001 discrete input, 1 coil",
-		show(t.values["address"]))
+		t.found("address"))
 	return modbus.FuncReadHoldingRegisters, 0
 }
 
@@ -99,10 +114,12 @@ func (t *table) format(fn modbus.FunctionCode, unitOrder string) (typ point.Type
 	order := t.text("order", "")
 	switch {
 	case !ok:
-		t.fail("type", "%q is not one of bool, int16, uint16, int32, uint32, int64, uint64, float32, float64, bcd16, bcd32", name)
+		t.unknownType(name)
 		return point.Uint16, f
 	case fn.Bits() && typ != point.Bool:
 		t.fail("type", "%q can't be: coils and discrete inputs hold bool", name)
+	case fn.Bits() && hasBit:
+		t.fail("bit", "can't be: coils and discrete inputs are one bit each")
 	case !fn.Bits() && (typ == point.Bool) != hasBit:
 		t.fail("bit", "a bool in a register needs its bit, 0 (lowest) to 15, and a bit needs the type bool")
 	}
@@ -127,44 +144,91 @@ func (t *table) format(fn modbus.FunctionCode, unitOrder string) (typ point.Type
 	return typ, f
 }
 
+// unknownType reports a type that is none, and what it may mean.
+func (t *table) unknownType(name string) {
+	known, order, err := parseTypeName(name)
+	switch {
+	case err != nil:
+		t.fail("type", "%v", err)
+	case known == "" || order != "":
+		t.fail("type", "%q is not one of %s; the order of its bytes stands under order", name, strings.Join(typeNames, ", "))
+	default:
+		t.fail("type", "%q is not one of %s: did you mean %s?", name, strings.Join(typeNames, ", "), known)
+	}
+}
+
 // wide gives the order of 64-bit values that goes with one of 32 bits.
 var wide = map[string]string{"ABCD": "ABCDEFGH", "CDAB": "GHEFCDAB", "BADC": "BADCFEHG", "DCBA": "HGFEDCBA"}
 
-// scale reads either scale and offset or a raw and an engineering range.
-func (t *table) scale() point.Scale {
+// scale reads either scale and offset or a raw and an engineering range. A range
+// of the engineering value alone only says what it spans.
+func (t *table) scale(typ point.Type) point.Scale {
 	s := point.NoScale
 	factor, offset := t.float("scale"), t.float("offset")
 	rawLow, rawHigh := t.float("raw_low"), t.float("raw_high")
 	engLow, engHigh := t.float("eng_low"), t.float("eng_high")
-	ranges := []*float64{rawLow, rawHigh, engLow, engHigh}
-	given := 0
-	for _, r := range ranges {
-		if r != nil {
-			given++
-		}
+	raw, eng := rawLow != nil && rawHigh != nil, engLow != nil && engHigh != nil
+	if factor != nil {
+		s.Factor = *factor
+	}
+	if offset != nil {
+		s.Offset = *offset
 	}
 	switch {
-	case given == 0:
-		if factor != nil {
-			s.Factor = *factor
-		}
-		if offset != nil {
-			s.Offset = *offset
-		}
-	case factor != nil || offset != nil:
+	case (rawLow != nil || rawHigh != nil) && (factor != nil || offset != nil):
 		t.fail("scale", "give either scale and offset, or raw_low, raw_high, eng_low and eng_high")
-	case given < 4:
+	case raw != (rawLow != nil || rawHigh != nil), eng != (engLow != nil || engHigh != nil), raw && !eng:
 		t.fail("raw_low", "a range needs all of raw_low, raw_high, eng_low and eng_high")
-	case *rawLow == *rawHigh:
+	case eng && *engLow >= *engHigh:
+		t.fail("eng_high", "%v is not above eng_low, %v: exchange them; where the raw value falls while the value rises, exchange raw_low and raw_high", *engHigh, *engLow)
+	case raw && *rawLow == *rawHigh:
 		t.fail("raw_high", "%v is the same as raw_low: the range is empty", *rawHigh)
-	default:
+	case raw:
 		s.Factor = (*engHigh - *engLow) / (*rawHigh - *rawLow)
 		s.Offset = *engLow - *rawLow*s.Factor
+	case eng && factor == nil && typ != point.Float32 && typ != point.Float64:
+		t.fail("eng_low", "a range of %v to %v, and nothing that says which numbers of the %s stand for it: give raw_low and raw_high, or scale; scale 1 where the register holds the value itself",
+			*engLow, *engHigh, typ)
 	}
 	if s.Factor == 0 {
 		t.fail("scale", "0 makes every value the same")
 	}
 	return s
+}
+
+// signal reads how a value tells that its sensor failed: by the current of its
+// loop, or by raw values that stand for that.
+func (t *table) signal(p *scan.Point) {
+	if t.choice("signal", "", "", "4-20mA") != "" {
+		low, high := t.float("raw_low"), t.float("raw_high")
+		if low == nil || high == nil {
+			t.fail("signal", "needs raw_low and raw_high: the numbers that stand for 4 and 20 mA")
+			return
+		}
+		p.Signal = &scan.Signal{Raw4: *low, Raw20: *high}
+		if broken := *low - (*high-*low)/4; broken < 0 && slices.Contains(unsigned, p.Type) {
+			t.fail("signal", "a broken wire, 0 mA, would be %v, which no %s holds: is it a signed type?", broken, p.Type)
+		}
+	}
+	for _, text := range strings.FieldsFunc(t.text("sentinel", ""), func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
+		raw, err := parseRaw(p.Type, text)
+		if err != nil || p.Type == point.Bool {
+			t.fail("sentinel", "%q is no raw value of a %s: write numbers as 32767, bits as 0x7FFF, or NaN", text, p.Type)
+			return
+		}
+		p.Sentinels = append(p.Sentinels, raw)
+	}
+}
+
+var unsigned = []point.Type{point.Uint16, point.Uint32, point.Uint64}
+
+// parseRaw reads the raw bits of a value from a number of its type, or from the
+// bits themselves.
+func parseRaw(typ point.Type, text string) (uint64, error) {
+	if digits, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
+		return strconv.ParseUint(digits, 16, 8*typ.Size())
+	}
+	return typ.Parse(text)
 }
 
 // alarms reads the limits of a point and checks that they are in order.
@@ -231,7 +295,8 @@ func (t *table) point(unit modbus.UnitID, n notation) (p scan.Point, group strin
 	p.Column.Unit = t.text("unit", "")
 	p.Function, p.Addr = t.address(n.addresses)
 	p.Type, p.Format = t.format(p.Function, n.order)
-	p.Scale = t.scale()
+	p.Scale = t.scale(p.Type)
+	t.signal(&p)
 	p.Decimals = int8(t.integer("decimals", -1, -1, 9))
 	p.Valid = t.valid()
 	p.Alarms = t.alarms()
@@ -245,31 +310,59 @@ func (t *table) point(unit modbus.UnitID, n notation) (p scan.Point, group strin
 			t.fail(s.key, "is %d bytes long, 255 are the most", len(s.text))
 		}
 	}
-	if end := int(p.Addr) + p.Range().Quantity; end > 1<<16 {
+	if int(p.Addr)+p.Range().Quantity > 1<<16 {
 		t.fail("address", "a %s of %d registers does not fit before the end of the table", p.Type, p.Range().Quantity)
 	}
 	return p, group, enabled && len(t.probs.errs) == before
 }
 
-// overlaps reports two points of a unit whose registers overlap without being
-// the same: one of the addresses or types is wrong. Bits of one register are no
-// overlap.
+// overlaps reports points of a unit whose registers overlap without being the
+// same, or are the same and of another type: one of the addresses or types is
+// wrong. Bits of one register are no overlap.
 func overlaps(probs *problems, ps []placed) {
+	var byAddress []*placed
 	for i := range ps {
-		for k := range i {
-			a, b := &ps[k], &ps[i]
-			ra, rb := a.Range(), b.Range()
-			if a.Unit != b.Unit || !ra.Touches(rb) || ra == rb {
-				continue
-			}
-			if a.Format.Mask != 0 || b.Format.Mask != 0 {
-				continue
-			}
-			probs.add("%s: tag %q: %s overlaps tag %q (%s): one of the addresses or types is wrong",
-				b.where, b.Tag, describe(b), a.Tag, describe(a))
+		if ps[i].Format.Mask == 0 {
+			byAddress = append(byAddress, &ps[i])
 		}
 	}
+	slices.SortStableFunc(byAddress, func(a, b *placed) int {
+		return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.Addr, b.Addr))
+	})
+	var clashes [][2]*placed
+	var reach *placed // the one that reaches furthest so far
+	apart := 0        // clashes of values whose addresses are one apart
+	for _, p := range byAddress {
+		if reach != nil && reach.Range().Touches(p.Range()) && (reach.Range() != p.Range() || reach.Type != p.Type) {
+			clashes = append(clashes, [2]*placed{reach, p})
+			if p.Type == reach.Type && p.Addr == reach.Addr+1 {
+				apart++
+			}
+		}
+		if reach == nil || reach.Function != p.Function || p.end() > reach.end() {
+			reach = p
+		}
+	}
+	const plenty = 4
+	if apart == len(clashes) && apart >= plenty {
+		a, b := clashes[0][0], clashes[0][1]
+		probs.add("%s: tag %q: %s overlaps tag %q (%s), and so on for %d: their addresses are one apart and each takes %d registers: "+
+			"either the list numbers the values and not the registers, or they are 16 bits each, or the unit has a dialect of wide items",
+			b.where, b.Tag, describe(b), a.Tag, describe(a), apart+1, a.Range().Quantity)
+		return
+	}
+	for _, c := range clashes {
+		a, b := c[0], c[1]
+		if a.Range() == b.Range() {
+			probs.add("%s: tag %q: %s is a %s for tag %q (%s): one of the addresses or types is wrong", b.where, b.Tag, describe(b), a.Type, a.Tag, a.where)
+			continue
+		}
+		probs.add("%s: tag %q: %s overlaps tag %q (%s): one of the addresses or types is wrong", b.where, b.Tag, describe(b), a.Tag, describe(a))
+	}
 }
+
+// end is the address behind the point: up to 65536.
+func (p *placed) end() int { return int(p.Addr) + p.Range().Quantity }
 
 func describe(p *placed) string {
 	r := p.Range()
