@@ -2,16 +2,19 @@ package listen
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 	"time"
 
 	"skyhaul/modbus"
 )
 
-// lateness is how long a unit may take to answer. It is far more than any
-// instrument takes, and more than clients wait.
-const lateness = 5 * time.Second
+// How long a unit may take to answer. What a client waits for an answer tells
+// how slow it knows its units to be: they get twice that. A network may hold
+// bytes back, for how long can't be told.
+const (
+	leastLate   = time.Second
+	networkLate = 5 * time.Second
+)
 
 // maxOwed is how many unanswered requests to a unit are remembered. More within
 // the lateness are no polling that could be made sense of.
@@ -20,93 +23,65 @@ const maxOwed = 64
 // owed is a request that a unit may still answer.
 type owed struct {
 	unit modbus.UnitID
-	req  modbus.PDU // nil if it was not heard
+	req  modbus.PDU
 	at   time.Time
+	met  bool // an answer that may be its own followed it
 }
 
 // debt is what one unit may still answer, in the order it was asked.
-type debt struct{ owed []*owed }
+type debt struct {
+	dialect modbus.Dialect
+	owed    []*owed
+}
 
 func (u *debt) asked(unit modbus.UnitID, req modbus.PDU, at time.Time) *owed {
-	o := &owed{unit, req, at}
+	o := &owed{unit: unit, req: req, at: at}
 	u.owed = append(u.owed, o)
-	if len(u.owed) > maxOwed {
-		u.owed[1].req = nil // stands for both from now on
-		u.owed = slices.Delete(u.owed, 0, 1)
-	}
 	return o
 }
 
-// unheard notes that the unit may have been asked what was not heard.
-func (u *debt) unheard(at time.Time) {
-	if n := len(u.owed); n > 0 && u.owed[n-1].req == nil {
-		u.owed[n-1].at = at
-		return
-	}
-	u.asked(0, nil, at)
+// lapse forgets what was asked before since. It reports whether there is more
+// left than can be kept.
+func (u *debt) lapse(since time.Time) (full bool) {
+	u.owed = slices.DeleteFunc(u.owed, func(o *owed) bool { return o.at.Before(since) })
+	n := max(0, len(u.owed)-maxOwed)
+	u.owed = slices.Delete(u.owed, 0, n)
+	return n > 0
 }
 
-// answered takes in an answer and returns the request it belongs to: the
-// earliest of several that are the same. It returns nil if none explains it; doubt
-// tells that several do. The earliest that may have been answered is forgotten,
-// with all before it, which is the most that the answer proves.
-func (u *debt) answered(a modbus.PDU, at time.Time) (to *owed, doubt bool) {
-	u.owed = slices.DeleteFunc(u.owed, func(o *owed) bool { return at.Sub(o.at) > lateness })
-	first := -1
+// explain returns the request that an answer belongs to: of several that are the
+// same, the earliest that no answer followed. It returns nil if there is none;
+// doubt tells that several different ones explain it. The index is that of the
+// earliest of all these.
+func (u *debt) explain(a modbus.PDU) (to *owed, first int, doubt bool) {
 	for i, o := range u.owed {
 		switch {
-		case o.req != nil && !accepts(o.req, a):
-		case first < 0:
-			first, to = i, o
+		case !u.dialect.Answers(o.req, a):
+			continue
+		case to == nil:
+			to, first = o, i
 		case !bytes.Equal(o.req, to.req):
 			doubt = true
+		case to.met:
+			to = o
 		}
 	}
-	if to != nil && to.req == nil {
-		doubt = true
-	}
+	return to, first, doubt
+}
+
+// answered forgets the earliest request that a may answer and all before it,
+// which is the most that an answer proves.
+func (u *debt) answered(a modbus.PDU, first int) {
 	u.owed = slices.Delete(u.owed, 0, first+1)
-	return to, doubt
+	if n := len(u.owed); n > 0 {
+		u.owed[n-1].met = u.dialect.Answers(u.owed[n-1].req, a)
+	}
 }
 
 // begins reports whether b begins like the answer to o.
 func (o *owed) begins(b []byte) bool {
-	if b[0] != byte(o.unit) || b[1]&^exceptionBit != o.req[0] {
-		return false
-	}
-	n, ok := modbus.ResponseLength(o.req)
-	return b[1]&exceptionBit != 0 || !ok || !o.req.Function().Reads() || int(b[2]) == n-2
+	return b[0] == byte(o.unit) && b[1]&^exceptionBit == o.req[0]
 }
 
-// accepts reports whether a may answer req: with what was asked for or with an
-// exception.
-func accepts(req, a modbus.PDU) bool {
-	if req.Function()|exceptionBit == a.Function() {
-		return len(a) == exceptionPDU && a[1] != 0
-	}
-	if req.Function() != a.Function() {
-		return false
-	}
-	n, ok := modbus.ResponseLength(req)
-	switch fc := req.Function(); {
-	case !ok:
-		return true // a function whose answers tell little of their request
-	case fc.Reads():
-		return len(a) == n
-	default:
-		return len(a) == n && bytes.Equal(a[:n], req[:n])
-	}
-}
-
-// sensible reports whether a unit could obey a request, as far as that can be
-// told.
-func sensible(req modbus.PDU) bool {
-	switch fc := req.Function(); fc {
-	case 1, 2, 3, 4, 5, 6, 15, 16:
-		_, err := modbus.ParseRequest(req)
-		return err == nil
-	case 23:
-		return binary.BigEndian.Uint16(req[3:]) > 0
-	}
-	return true
-}
+// exceptionBit marks the function code of an exception answer. V1.1b3, section 4.1.
+const exceptionBit = 0x80

@@ -68,21 +68,33 @@ const (
 // is not safe for concurrent use.
 type Decoder struct {
 	pause    time.Duration
+	timed    bool // else a network lies between
 	counters Counters
 
 	in    []byte      // heard and not yet used
 	at    []time.Time // when each byte of in was
 	stray int         // bytes of no frame since the last frame
 
-	units  map[modbus.UnitID]*debt
-	unsure time.Time // since then no request went unheard; zero before the first bytes
-	last   *owed     // the last frame, if it is a request that wants an answer
+	dialects map[modbus.UnitID]modbus.Dialect
+
+	units   map[modbus.UnitID]*debt
+	began   time.Time     // zero before the first Feed
+	unheard time.Time     // when a request may last have gone unheard
+	waited  time.Duration // the least that the client waited in vain; 0 if it never had to
+	last    *owed         // the last request, as long as it wants an answer
 }
 
 // NewDecoder returns a decoder; t is the zero value where no line is known.
 func NewDecoder(t modbus.LineTiming) *Decoder {
-	return &Decoder{pause: max(pause, t.Wire(6)), units: make(map[modbus.UnitID]*debt)}
+	return &Decoder{
+		pause: max(pause, t.Wire(6)), timed: t.Bit > 0,
+		dialects: make(map[modbus.UnitID]modbus.Dialect), units: make(map[modbus.UnitID]*debt),
+	}
 }
+
+// Speak says in which dialect a unit is spoken to: plain Modbus if never called
+// for it. Call it before the first Feed.
+func (d *Decoder) Speak(unit modbus.UnitID, dialect modbus.Dialect) { d.dialects[unit] = dialect }
 
 // Counters returns the counts so far.
 func (d *Decoder) Counters() Counters { return d.counters }
@@ -91,8 +103,8 @@ func (d *Decoder) Counters() Counters { return d.counters }
 // frames that have become certain, in their order. Call it without bytes when
 // the line has been silent for a while: that ends what was cut short.
 func (d *Decoder) Feed(at time.Time, b []byte) []Frame {
-	if d.unsure.IsZero() {
-		d.unsure = at
+	if d.began.IsZero() {
+		d.began = at
 	}
 	d.in = append(d.in, b...)
 	d.at = append(d.at, slices.Repeat([]time.Time{at}, len(b))...)
@@ -107,6 +119,14 @@ func (d *Decoder) Feed(at time.Time, b []byte) []Frame {
 		}
 		frames = append(frames, d.frame(length))
 	}
+}
+
+// due returns when Feed wants to be called without bytes; zero for never.
+func (d *Decoder) due() time.Time {
+	if len(d.at) == 0 {
+		return time.Time{}
+	}
+	return d.at[len(d.at)-1].Add(d.pause + time.Millisecond)
 }
 
 // find returns where the first frame is. If length is 0 there is none yet, and
@@ -144,12 +164,13 @@ func (d *Decoder) deadUntil(now time.Time) int {
 // none, and whether more bytes could make one.
 func (d *Decoder) frameAt(i int) (n int, unfinished bool) {
 	b := d.in[i:]
-	if b[0] > lastUnit {
-		return 0, false
+	if b[0] > lastUnit || len(b) == 1 {
+		return 0, len(b) == 1
 	}
-	for _, n := range [...]int{answerLength(b), requestLength(b)} {
+	speaks := d.dialects[modbus.UnitID(b[0])]
+	for _, n := range [...]int{answerLength(b, speaks), requestLength(b, speaks)} {
 		switch {
-		case n == need || n > len(b):
+		case n > len(b):
 			unfinished = true
 		case n > 0 && intact(b[:n]):
 			return n, false
@@ -161,7 +182,7 @@ func (d *Decoder) frameAt(i int) (n int, unfinished bool) {
 // awaitedAt reports whether the answer to the last request seems to begin at i.
 func (d *Decoder) awaitedAt(i int) bool {
 	b := d.in[i:]
-	return d.last != nil && len(b) > 2 && d.last.begins(b)
+	return d.last != nil && len(b) > 1 && d.last.begins(b)
 }
 
 // take removes the first n bytes.
@@ -178,23 +199,23 @@ func (d *Decoder) noise(n int) Frame {
 	d.counters.NoiseBytes += uint64(n)
 	d.stray += n
 	if d.stray > strayBytes {
-		d.unsure = d.at[n-1]
-		for _, u := range d.units {
-			u.unheard(d.unsure)
-		}
+		d.unheard = d.at[n-1]
 	}
 	return d.take(n)
 }
 
 // frame takes an intact frame.
 func (d *Decoder) frame(n int) Frame {
-	asks, answers := requestLength(d.in) == n, answerLength(d.in) == n
+	speaks := d.dialects[modbus.UnitID(d.in[0])]
+	asks, answers := requestLength(d.in, speaks) == n, answerLength(d.in, speaks) == n
 	f := d.take(n)
 	f.Unit, f.PDU = modbus.UnitID(f.Bytes[0]), modbus.PDU(f.Bytes[1:n-2])
-	asks = asks && sensible(f.PDU)
-	awaited := answers && d.last != nil && d.last.unit == f.Unit && accepts(d.last.req, f.PDU)
+	if _, err := speaks.ParseRequest(f.PDU); err != nil && answers {
+		asks = false
+	}
+	awaited := answers && d.last != nil && d.last.unit == f.Unit && speaks.Answers(d.last.req, f.PDU)
 	switch {
-	case awaited && asks && !bytes.Equal(d.last.req, f.PDU):
+	case awaited && asks && f.PDU.Function().Reads():
 		d.either(&f)
 	case awaited || !asks:
 		d.answer(&f)
@@ -205,22 +226,41 @@ func (d *Decoder) frame(n int) Frame {
 	return f
 }
 
-// debt returns what a unit may still answer.
-func (d *Decoder) debt(unit modbus.UnitID) *debt {
+// debt returns what a unit may still answer at a time.
+func (d *Decoder) debt(unit modbus.UnitID, at time.Time) *debt {
 	u := d.units[unit]
 	if u == nil {
-		u = &debt{}
-		u.unheard(d.unsure)
+		u = &debt{dialect: d.dialects[unit]}
 		d.units[unit] = u
+	}
+	if u.lapse(at.Add(-d.late())) {
+		d.unheard = at
 	}
 	return u
 }
 
+// late returns how long a unit may take to answer.
+func (d *Decoder) late() time.Duration {
+	if !d.timed {
+		return networkLate
+	}
+	return min(max(leastLate, 2*d.waited), networkLate)
+}
+
 func (d *Decoder) request(f *Frame) {
 	d.counters.Requests++
+	if d.last != nil {
+		d.waitedInVain(f.At.Sub(d.last.at))
+	}
 	f.Kind, d.last = Request, nil
 	if f.Unit != modbus.Broadcast {
-		d.last = d.debt(f.Unit).asked(f.Unit, f.PDU, f.At)
+		d.last = d.debt(f.Unit, f.At).asked(f.Unit, f.PDU, f.At)
+	}
+}
+
+func (d *Decoder) waitedInVain(t time.Duration) {
+	if d.waited == 0 || t < d.waited {
+		d.waited = t
 	}
 }
 
@@ -230,20 +270,23 @@ func (d *Decoder) either(f *Frame) {
 	d.counters.Answers++
 	d.counters.Doubtful++
 	f.Kind = Answer
-	d.last = d.debt(f.Unit).asked(f.Unit, f.PDU, f.At)
+	d.last = d.debt(f.Unit, f.At).asked(f.Unit, f.PDU, f.At)
 }
 
 func (d *Decoder) answer(f *Frame) {
 	d.counters.Answers++
 	f.Kind = Answer
-	to, doubt := d.debt(f.Unit).answered(f.PDU, f.At)
+	u := d.debt(f.Unit, f.At)
+	to, first, doubt := u.explain(f.PDU)
+	unheard := f.At.Sub(d.unheard) <= d.late()
+	if to != nil && !unheard {
+		u.answered(f.PDU, first)
+	}
 	switch {
-	case doubt:
-		d.counters.Doubtful++
 	case to == nil:
 		d.counters.Unasked++
-	case d.last == nil || d.last.unit != f.Unit || !bytes.Equal(d.last.req, to.req):
-		d.counters.Doubtful++ // late
+	case doubt, unheard, f.At.Sub(d.began) <= d.late(), d.last == nil, d.last.unit != f.Unit, !bytes.Equal(d.last.req, to.req):
+		d.counters.Doubtful++
 	default:
 		d.counters.Pairs++
 		f.Request, f.Asked = to.req, to.at

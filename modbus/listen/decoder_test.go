@@ -86,7 +86,8 @@ func TestFramesAreFoundAndPaired(t *testing.T) {
 		{"asked again", []sound{{0, seal(1, near...)}, {500, seal(1, near...)}, {520, seal(1, holding(2, 7)...)}}, "q1 q1 A1"},
 		{
 			"no answer, then another request of the same shape",
-			[]sound{{0, seal(1, near...)}, {500, seal(1, other...)}, {520, seal(1, holding(2, 7)...)}}, "q1 q1 a1",
+			[]sound{{0, seal(1, near...)}, {500, seal(1, other...)}, {520, seal(1, holding(2, 7)...)}},
+			"q1 q1 a1",
 		},
 		{
 			"no answer, then a request of another shape, which ends the doubt",
@@ -95,7 +96,8 @@ func TestFramesAreFoundAndPaired(t *testing.T) {
 		},
 		{
 			"no answer, and long after it another request",
-			[]sound{{0, seal(1, near...)}, {6000, seal(1, other...)}, {6020, seal(1, holding(2, 7)...)}}, "q1 q1 A1",
+			[]sound{{0, seal(1, near...)}, {6000, seal(1, other...)}, {6020, seal(1, holding(2, 7)...)}},
+			"q1 q1 A1",
 		},
 		{
 			"answers one behind",
@@ -104,7 +106,7 @@ func TestFramesAreFoundAndPaired(t *testing.T) {
 		},
 		{
 			"damage that may have been a request",
-			[]sound{{0, []byte{1, 3, 0, 9, 0, 3, 0, 0}}, {500, seal(1, near...)}, {520, seal(1, holding(2, 7)...)}, {600, seal(1, wide...)}, {620, seal(1, holding(3, 7)...)}},
+			[]sound{{0, []byte{1, 3, 0, 9, 0, 3, 0, 0}}, {500, seal(1, near...)}, {520, seal(1, holding(2, 7)...)}, {6000, seal(1, wide...)}, {6020, seal(1, holding(3, 7)...)}},
 			"n8 q1 a1 q1 A1",
 		},
 		{
@@ -115,11 +117,13 @@ func TestFramesAreFoundAndPaired(t *testing.T) {
 		{"a coil is set", []sound{{0, seal(1, coil...)}, {20, seal(1, coil...)}}, "q1 A1"},
 		{
 			"24 coils whose answer is no request",
-			[]sound{{0, seal(1, coils...)}, {20, seal(1, 1, 3, 0xFF, 0xFF, 0xFF)}}, "q1 A1",
+			[]sound{{0, seal(1, coils...)}, {20, seal(1, 1, 3, 0xFF, 0xFF, 0xFF)}},
+			"q1 A1",
 		},
 		{
 			"24 coils whose answer may be a request",
-			[]sound{{0, seal(1, coils...)}, {20, seal(1, 1, 3, 0, 0, 1)}}, "q1 a1",
+			[]sound{{0, seal(1, coils...)}, {20, seal(1, 1, 3, 0, 0, 1)}},
+			"q1 a1",
 		},
 		{"a broadcast, then a read", []sound{{0, seal(0, 6, 0, 1, 0, 1)}, {200, seal(1, near...)}, {220, seal(1, holding(2, 7)...)}}, "q0 q1 A1"},
 		{"identity", []sound{{0, seal(1, 43, 14, 1, 0)}, {20, seal(1, 43, 14, 1, 1, 0, 0, 2, 0, 2, 'a', 'b', 1, 1, 'c')}}, "q1 A1"},

@@ -8,11 +8,20 @@
 // wherever they begin; silence of 150 ms and more only ends what can't go on.
 //
 // An answer names neither its request nor the addresses it carries. It is paired
-// with the last request only if no other request of the last five seconds could
-// be the one it answers, heard or unheard: a request without an answer may be
-// answered late, and damaged bytes may have been a request. What is in doubt is
-// dropped and counted. A unit answers in the order it is asked, so an answer
-// that only one request explains ends all doubt about earlier ones. Two things
-// no listener can see: a loss that swallows whole frames and leaves no trace of
-// them, and answers that are held for more than five seconds.
+// with the last request only if nothing else that was asked lately could be what
+// it answers: a request without an answer may be answered late, a request may be
+// answered one behind for ever, and damaged bytes may have been a request. What is in
+// doubt is dropped and counted. A unit answers in the order it is asked, so an
+// answer that only one request explains ends all doubt about earlier ones; and
+// so does silence, since a unit answers late by no more than a second, or twice
+// what its client has been seen to wait, or five seconds where a network lies
+// between.
+//
+// So a client that asks a unit for many blocks of one length, and never pauses,
+// leaves more in doubt after a fault than one that has a block of another
+// length, or one block only.
+//
+// Three things no listener can see: a loss that leaves no more than two bytes of
+// a request, an answer that comes later than said, and answers that were one
+// behind before listening began.
 package listen
