@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"slices"
 	"time"
 
 	"skyhaul/modbus"
@@ -22,6 +23,7 @@ type Cost struct {
 	// an urgent request may wait; 0 is no bound. A single range may take longer.
 	Longest time.Duration
 
+	Dialect   modbus.Dialect
 	Avoid     []Range // no block touches them
 	Exclusive []Range // read alone and whole or not at all, as where a read clears them; may not touch each other
 }
@@ -56,9 +58,47 @@ func least(most, limit int) int {
 	return most
 }
 
-// allows reports whether one request can read r.
-func (c Cost) allows(r Range) bool {
-	return r.Function.Reads() && r.ItemBytes >= 0 && r.Quantity >= 1 && r.Quantity <= c.most(r) && r.end() <= 1<<16
+// allows reports whether one request can read r without touching what is to be
+// avoided.
+func (c Cost) allows(r Range, avoid []Range) bool {
+	return r.Function.Reads() && r.ItemBytes >= 0 && r.Quantity >= 1 && r.Quantity <= c.most(r) && r.end() <= 1<<16 &&
+		!touchesAny(r, avoid) && !c.crosses(r)
+}
+
+func touchesAny(r Range, avoid []Range) bool {
+	return slices.ContainsFunc(avoid, r.Touches)
+}
+
+// crosses reports whether r goes over a border of the dialect.
+func (c Cost) crosses(r Range) bool {
+	return !r.Function.Bits() && slices.ContainsFunc(c.Dialect, func(d modbus.Items) bool {
+		first, end := int(d.First), int(d.Last)+1
+		touches, inside := int(r.Addr) < end && first < r.end(), int(r.Addr) >= first && r.end() <= end
+		return touches && !inside
+	})
+}
+
+// floor returns the lowest address at which a block that ends with r may begin,
+// where r itself is allowed.
+func (c Cost) floor(r Range, avoid []Range) int {
+	low := r.end() - c.most(r)
+	for _, a := range avoid {
+		if a.Function == r.Function && a.Addr < r.Addr {
+			low = max(low, a.end())
+		}
+	}
+	if r.Function.Bits() {
+		return low
+	}
+	for _, d := range c.Dialect {
+		switch {
+		case d.Last < r.Addr:
+			low = max(low, int(d.Last)+1)
+		case d.First <= r.Addr:
+			low = max(low, int(d.First))
+		}
+	}
+	return low
 }
 
 // Price returns what a read of r takes.

@@ -81,33 +81,38 @@ func around(want []Range, holds []int) Block {
 	for _, i := range holds[1:] {
 		r = r.hull(want[i])
 	}
-	return Block{Range: r, Holds: slices.Clone(holds)}
+	return Block{Range: r, Holds: slices.Clip(holds)}
 }
 
 // Plan returns the reads that fetch the wanted ranges of one unit in the least
 // time, by table, bytes an item and address. Ranges of different ItemBytes share
-// no block. Every block spans at most the quantity its cost allows, and none
-// touches a range to avoid, of the cost or of the caller. A wanted range that
-// lies in one of the cost's exclusive ranges is fetched by a block that is that
-// range; no other block touches it. A wanted range that can't be read (empty,
-// longer than the greatest quantity, past address 65535, not a read function, no
-// count, or touching what it mustn't) is in no block.
+// no block. Every block spans at most the quantity its cost allows, crosses no
+// border of the dialect, and touches no range to avoid, of the cost or of the
+// caller. A wanted range that lies in one of the cost's exclusive ranges is
+// fetched by a block that is that range; no other block touches it. A wanted
+// range that can't be read (empty, longer than the greatest quantity, past
+// address 65535, not a read function, no count, or touching what it mustn't) is
+// in no block.
 func Plan(want []Range, cost Cost, avoid []Range) []Block {
 	avoid = slices.Concat(avoid, cost.Avoid)
-	blocks := exclusive(want, cost, avoid)
+	alone := exclusive(want, cost, avoid)
 	avoid = append(avoid, cost.Exclusive...)
-	for _, t := range tables(want) {
-		holds := slices.DeleteFunc(t, func(i int) bool { return !cost.allows(want[i]) || touchesAny(want[i], avoid) })
-		blocks = append(blocks, plan(want, holds, cost, avoid)...)
+	var blocks []Block
+	for _, holds := range tables(want) {
+		holds = slices.DeleteFunc(holds, func(i int) bool { return !cost.allows(want[i], avoid) })
+		blocks = plan(blocks, want, holds, cost, avoid)
 	}
-	slices.SortStableFunc(blocks, func(a, b Block) int { return a.compare(b.Range) })
+	if alone != nil {
+		blocks = append(blocks, alone...)
+		slices.SortFunc(blocks, func(a, b Block) int { return compare(&a.Range, &b.Range) })
+	}
 	return blocks
 }
 
 // exclusive returns the blocks of ranges that are read alone.
 func exclusive(want []Range, cost Cost, avoid []Range) (blocks []Block) {
 	for _, e := range cost.Exclusive {
-		if !cost.allows(e) || touchesAny(e, avoid) {
+		if !cost.allows(e, avoid) {
 			continue
 		}
 		b := Block{Range: e, Alone: true}
@@ -130,7 +135,7 @@ func tables(want []Range) (ts [][]int) {
 	for i := range all {
 		all[i] = i
 	}
-	slices.SortFunc(all, func(a, b int) int { return cmp.Or(want[a].compare(want[b]), cmp.Compare(a, b)) })
+	slices.SortStableFunc(all, func(a, b int) int { return compare(&want[a], &want[b]) })
 	start := 0
 	for k := range all {
 		if k+1 == len(all) || !want[all[k]].mixes(want[all[k+1]]) {
@@ -141,47 +146,49 @@ func tables(want []Range) (ts [][]int) {
 	return ts
 }
 
-// compare orders ranges by table and address, the longer first.
-func (r Range) compare(o Range) int {
-	return cmp.Or(cmp.Compare(r.Function, o.Function), cmp.Compare(r.ItemBytes, o.ItemBytes),
-		cmp.Compare(r.Addr, o.Addr), cmp.Compare(o.Quantity, r.Quantity))
+// compare orders ranges by table, bytes an item and address, the longer first.
+func compare(a, b *Range) int {
+	switch {
+	case a.Function != b.Function:
+		return cmp.Compare(a.Function, b.Function)
+	case a.ItemBytes != b.ItemBytes:
+		return cmp.Compare(a.ItemBytes, b.ItemBytes)
+	case a.Addr != b.Addr:
+		return cmp.Compare(a.Addr, b.Addr)
+	}
+	return cmp.Compare(b.Quantity, a.Quantity)
 }
 
-func touchesAny(r Range, avoid []Range) bool {
-	return slices.ContainsFunc(avoid, r.Touches)
-}
-
-// plan is exact. Ranges inside others ride along for nothing, and what is left
+// plan appends the blocks of ranges that may share some. It is exact: ranges inside others ride along for nothing, and what is left
 // rises in both start and end. Then some best plan cuts that order into runs:
 // where two blocks cross, a range of one lies inside the hull of the other.
-func plan(want []Range, holds []int, cost Cost, avoid []Range) []Block {
-	starts := outermost(want, holds)
-	best := make([]step, len(starts)+1)
-	for i := range starts {
-		best[i+1] = bestStep(i, best, func(j int) Range { return want[holds[starts[j]]] }, cost, avoid)
+func plan(blocks []Block, want []Range, holds []int, cost Cost, avoid []Range) []Block {
+	outer, starts := outermost(want, holds)
+	best := make([]step, len(outer)+1)
+	for i := range outer {
+		best[i+1] = bestStep(outer[:i+1], best, cost, avoid)
 	}
-	var blocks []Block
-	end := len(holds)
-	for i := len(starts); i > 0; i = best[i].from {
+	first, end := len(blocks), len(holds)
+	for i := len(outer); i > 0; i = best[i].from {
 		start := starts[best[i].from]
 		blocks = append(blocks, around(want, holds[start:end]))
 		end = start
 	}
-	slices.Reverse(blocks)
+	slices.Reverse(blocks[first:])
 	return blocks
 }
 
-// outermost returns the positions in holds of the ranges that no other
-// contains; what stands between two of them lies inside the first.
-func outermost(want []Range, holds []int) []int {
-	var starts []int
+// outermost returns the ranges that no other contains, and their positions in
+// holds; what stands between two of them lies inside the first.
+func outermost(want []Range, holds []int) (outer []Range, starts []int) {
+	outer, starts = make([]Range, 0, len(holds)), make([]int, 0, len(holds))
 	end := 0
 	for k, i := range holds {
 		if want[i].end() > end {
-			starts, end = append(starts, k), want[i].end()
+			outer, starts, end = append(outer, want[i]), append(starts, k), want[i].end()
 		}
 	}
-	return starts
+	return outer, starts
 }
 
 // step is the cheapest way to read the first ranges: its last block begins
@@ -191,14 +198,15 @@ type step struct {
 	time time.Duration
 }
 
-// bestStep finds the cheapest last block that ends with range i.
-func bestStep(i int, best []step, outer func(int) Range, cost Cost, avoid []Range) step {
-	block := outer(i)
+// bestStep finds the cheapest last block that ends with the last of the ranges.
+func bestStep(outer []Range, best []step, cost Cost, avoid []Range) step {
+	i := len(outer) - 1
+	block, end, floor := outer[i], outer[i].end(), cost.floor(outer[i], avoid)
 	s := step{i, best[i].time + cost.Price(block)}
-	for j := i - 1; j >= 0; j-- {
-		block = block.hull(outer(j))
+	for j := i - 1; j >= 0 && int(outer[j].Addr) >= floor; j-- {
+		block.Addr, block.Quantity = outer[j].Addr, end-int(outer[j].Addr)
 		price := cost.Price(block)
-		if block.Quantity > cost.most(block) || cost.tooLong(price) || touchesAny(block, avoid) {
+		if cost.tooLong(price) {
 			break // and so is every longer block
 		}
 		if t := best[j].time + price; t <= s.time {

@@ -86,6 +86,7 @@ func BenchmarkExchange(b *testing.B) {
 		quantity int
 	}{
 		{"9600/10", 9600, 10},
+		{"9600/125", 9600, 125},
 		{"19200/10", 19200, 10},
 		{"19200/125", 19200, 125},
 		{"38400/50", 38400, 50},
@@ -110,6 +111,8 @@ func BenchmarkExchange(b *testing.B) {
 			mean := b.Elapsed() / time.Duration(b.N)
 			b.ReportMetric(floor.Seconds()*1000, "floor-ms")
 			b.ReportMetric(mean.Seconds()*1000, "mean-ms")
+			b.ReportMetric((mean-floor).Seconds()*1000, "over-ms")
+			b.ReportMetric(0, "ns/op")
 			if got := line.sim.Counters(); got.Early > 0 {
 				b.Errorf("%+v: some requests came early", got)
 			}
