@@ -14,12 +14,14 @@ var (
 	tables string
 	//go:embed chains.sql
 	chains string
+	//go:embed archives.sql
+	archives string
 	//go:embed views.sql
 	views string
 )
 
-// version is the PRAGMA user_version of schema.sql and chains.sql.
-const version = 3
+// version is the PRAGMA user_version of schema.sql, chains.sql and archives.sql.
+const version = 4
 
 // upgrades give tables of version 1, 2 ... what those of the next have.
 var upgrades = []string{
@@ -30,6 +32,8 @@ var upgrades = []string{
 	ALTER TABLE point ADD COLUMN error REAL NOT NULL DEFAULT 0;
 	ALTER TABLE point ADD COLUMN silence_ms INTEGER NOT NULL DEFAULT 0;
 	ALTER TABLE site ADD COLUMN unchained INTEGER NOT NULL DEFAULT 0;` + chains,
+
+	archives,
 }
 
 var errForeign = errors.New("it holds tables of another program")
@@ -48,13 +52,16 @@ func create(t *tx) error {
 	case found == version:
 		return nil
 	case found > 0 && found < version:
-		return t.script(strings.Join(upgrades[found-1:], "\n"))
+		if err := t.script(strings.Join(upgrades[found-1:], "\n")); err != nil {
+			return err
+		}
+		return t.readAgain()
 	case found != 0:
 		return fmt.Errorf("it is of version %d, this program knows %d", found, version)
 	case others != 0:
 		return errForeign
 	}
-	if err := t.script(tables + chains); err != nil {
+	if err := t.script(tables + chains + archives); err != nil {
 		return err
 	}
 	return t.words()

@@ -47,6 +47,11 @@ func (w *writer) content(seq int64, rec []byte) error {
 		if e.Decode(rec) == nil {
 			return w.event(seq, &e)
 		}
+	case point.KindArchive:
+		var a point.Archive
+		if a.Decode(rec) == nil {
+			return w.archive(seq, &a)
+		}
 	case point.KindNote:
 		var n point.Note
 		if n.Decode(rec) == nil {

@@ -1,10 +1,11 @@
--- The tables of a skyhub database, version 3 (PRAGMA user_version).
+-- The tables of a skyhub database, version 4 (PRAGMA user_version).
 --
 -- A record is named for ever by its epoch and its sequence number in it, so
 -- these two are the key of everything that came as a record. Times in columns
 -- ending in _ms are Unix milliseconds, UTC. Start with the views, in views.sql:
--- readings, summaries, completeness, point_versions, gaps, forks. What is kept to
--- read the next batches is in chains.sql.
+-- readings, summaries, completeness, point_versions, gaps, forks. What instruments
+-- keep by themselves is in archives.sql, what is kept to read the next batches in
+-- chains.sql.
 --
 -- To back up while skyhub runs: sqlite3 hub.db '.backup copy.db'. To restore,
 -- stop every skyhub, replace the file and delete the two beside it that end in

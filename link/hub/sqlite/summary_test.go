@@ -79,6 +79,9 @@ func TestExportNamesTheStatistic(t *testing.T) {
 	}
 }
 
+// structure tells what tables and views a database has.
+const structure = `SELECT m.name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid`
+
 func TestADatabaseOfVersion1IsUpgraded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	ddl, err := os.ReadFile("testdata/version1.sql")
@@ -112,6 +115,5 @@ func TestADatabaseOfVersion1IsUpgraded(t *testing.T) {
 	checkTable(t, path, "SELECT count(*) FROM summaries WHERE point_id = 7", []string{"4"})
 	fresh := filepath.Join(t.TempDir(), "fresh.db")
 	open(t, fresh)
-	columns := `SELECT m.name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid`
-	checkTable(t, path, columns, table(t, fresh, columns)...)
+	checkTable(t, path, structure, table(t, fresh, structure)...)
 }

@@ -133,3 +133,54 @@ JOIN site ON site.id = epoch.site
 WHERE epoch.first > 0
 GROUP BY epoch.site, epoch.lane, epoch.parent
 HAVING count(*) > 1;
+
+-- The records of instruments. version counts those of one number and one time of
+-- the instrument whose content differs: an instrument lets its records be edited.
+DROP VIEW IF EXISTS archive_records;
+CREATE VIEW archive_records AS
+SELECT
+    site.site,
+    archive.source,
+    archive.name AS archive,
+    archive.kind,
+    archive.archive_id,
+    archive_record.idx,
+    (SELECT count(*) FROM archive_record AS other
+        WHERE other.site = archive_record.site AND other.archive_id = archive_record.archive_id AND other.idx = archive_record.idx
+        AND other.device_ms IS archive_record.device_ms AND (other.epoch, other.seq) <= (archive_record.epoch, archive_record.seq)) AS version,
+    strftime('%Y-%m-%dT%H:%M:%fZ', archive_record.device_ms / 1000.0, 'unixepoch') AS device_time,
+    quality.status AS device_quality,
+    archive.zone,
+    hex(archive_record.raw) AS raw,
+    archive_record.repeated,
+    strftime('%Y-%m-%dT%H:%M:%fZ', archive_record.wall_ms / 1000.0, 'unixepoch') AS read_at,
+    time_quality.name AS time_quality,
+    archive_record.boot,
+    archive_record.boottime_ms,
+    archive_record.wall_ms,
+    archive_record.device_ms,
+    epoch.lane,
+    epoch.epoch,
+    archive_record.seq,
+    strftime('%Y-%m-%dT%H:%M:%fZ', archive_record.received_ms / 1000.0, 'unixepoch') AS received_at
+FROM archive_record
+JOIN archive ON archive.id = archive_record.archive
+JOIN site ON site.id = archive_record.site
+JOIN epoch ON epoch.id = archive_record.epoch
+JOIN quality ON quality.quality = archive_record.device_quality
+JOIN time_quality ON time_quality.time_quality = archive_record.time_quality;
+
+-- Their fields.
+DROP VIEW IF EXISTS archive_values;
+CREATE VIEW archive_values AS
+SELECT
+    site.site, archive.source, archive.name AS archive, archive.archive_id, archive_record.idx,
+    strftime('%Y-%m-%dT%H:%M:%fZ', archive_record.device_ms / 1000.0, 'unixepoch') AS device_time,
+    archive_field.name AS field, archive_value.value, archive_field.unit, archive_value.set_bits,
+    archive_field.type, archive_value.raw, archive_record.device_ms, epoch.epoch, archive_record.seq
+FROM archive_record
+JOIN archive ON archive.id = archive_record.archive
+JOIN site ON site.id = archive_record.site
+JOIN epoch ON epoch.id = archive_record.epoch
+JOIN archive_value ON archive_value.epoch = archive_record.epoch AND archive_value.seq = archive_record.seq
+JOIN archive_field ON archive_field.archive = archive.id AND archive_field.col = archive_value.col;
