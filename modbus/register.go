@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -62,9 +63,13 @@ func (o Order) at(i int) int {
 // zero value is one plain register.
 type Format struct {
 	Order Order
-	BCD   bool   // four decimal digits a register
 	Mask  uint64 // bits of the ordered value that belong to it, before Shift; 0 means all
 	Shift uint8  // places the masked bits are moved down, below 64
+
+	// At most one of these; plain binary else.
+	BCD           bool // four decimal digits a register, four bits each
+	Mod10k        bool // four decimal digits a register, as a number up to 9999
+	SignMagnitude bool // the highest bit is the sign; decoded to two's complement of all bits of the registers
 }
 
 // Registers returns how many registers the value takes: 1 to 4.
@@ -72,20 +77,39 @@ func (f Format) Registers() int { return f.Order.Registers() }
 
 // Decode returns the raw bits of a value in the low bits of a uint64, an Int16
 // in the low 16 without its sign repeated. It fails if there are not exactly
-// Registers of them or, with BCD, if a digit is over 9.
+// Registers of them or if a decimal digit is over 9.
 func (f Format) Decode(regs []uint16) (raw uint64, err error) {
 	if len(regs) != f.Registers() {
 		return 0, fmt.Errorf("decode %v: %d registers, want %d", f.Order, len(regs), f.Registers())
 	}
-	raw = f.Order.gather(regs)
-	if f.Mask != 0 {
-		raw &= f.Mask
-	}
-	raw >>= f.Shift
-	if f.BCD {
-		return fromBCD(raw)
+	raw = f.Order.gather(regs) & f.bits() >> f.Shift
+	switch {
+	case f.BCD:
+		return fromDigits(raw, 4, 10)
+	case f.Mod10k:
+		return fromDigits(raw, 16, 10000)
+	case f.SignMagnitude:
+		if magnitude := raw &^ f.sign(); magnitude != raw {
+			return -magnitude & f.all(), nil
+		}
 	}
 	return raw, nil
+}
+
+// all returns the bits of all registers.
+func (f Format) all() uint64 { return ^uint64(0) >> (64 - 16*f.Registers()) }
+
+// bits returns those of the ordered value that belong to this one.
+func (f Format) bits() uint64 {
+	if f.Mask != 0 {
+		return f.Mask & f.all()
+	}
+	return f.all()
+}
+
+// sign returns the bit that is the sign, after Shift.
+func (f Format) sign() uint64 {
+	return 1 << max(0, bits.Len64(f.bits()>>f.Shift)-1)
 }
 
 // Encode puts the raw bits of a value into its registers and leaves bits
@@ -95,23 +119,36 @@ func (f Format) Encode(regs []uint16, raw uint64) error {
 	if len(regs) != f.Registers() {
 		return fmt.Errorf("encode %v: %d registers, want %d", f.Order, len(regs), f.Registers())
 	}
-	bits := raw
-	if f.BCD {
-		var err error
-		if bits, err = toBCD(raw); err != nil {
-			return err
-		}
+	coded, err := f.code(raw)
+	if err != nil {
+		return err
 	}
-	mask := ^uint64(0) >> (64 - 16*f.Registers())
-	if f.Mask != 0 {
-		mask &= f.Mask
-	}
-	placed := bits << f.Shift
-	if placed&^mask != 0 || placed>>f.Shift != bits {
+	placed := coded << f.Shift
+	if placed&^f.bits() != 0 || placed>>f.Shift != coded {
 		return fmt.Errorf("encode %v: %#x does not fit", f.Order, raw)
 	}
-	f.Order.scatter(regs, f.Order.gather(regs)&^mask|placed)
+	f.Order.scatter(regs, f.Order.gather(regs)&^f.bits()|placed)
 	return nil
+}
+
+// code returns the bits that stand for a value.
+func (f Format) code(raw uint64) (uint64, error) {
+	switch {
+	case f.BCD:
+		return toDigits(raw, 4, 10)
+	case f.Mod10k:
+		return toDigits(raw, 16, 10000)
+	case !f.SignMagnitude:
+		return raw, nil
+	}
+	magnitude, sign := raw, uint64(0)
+	if raw > f.all()>>1 {
+		magnitude, sign = -raw&f.all(), f.sign()
+	}
+	if raw > f.all() || magnitude >= f.sign() {
+		return 0, fmt.Errorf("encode %v: %#x does not fit", f.Order, raw)
+	}
+	return magnitude | sign, nil
 }
 
 // gather puts the bytes of a value in order.
@@ -134,22 +171,24 @@ func (o Order) scatter(regs []uint16, v uint64) {
 	}
 }
 
-func fromBCD(v uint64) (n uint64, err error) {
-	for shift := 60; shift >= 0; shift -= 4 {
-		digit := v >> shift & 0xF
-		if digit > 9 {
-			return 0, fmt.Errorf("BCD %X has a digit over 9", v)
+// fromDigits reads a number whose digits to a base have so many bits each.
+func fromDigits(v uint64, bits int, base uint64) (n uint64, err error) {
+	for shift := 64 - bits; shift >= 0; shift -= bits {
+		digit := v >> shift & (1<<bits - 1)
+		if digit >= base {
+			return 0, fmt.Errorf("%X has a digit over %d", v, base-1)
 		}
-		n = 10*n + digit
+		n = base*n + digit
 	}
 	return n, nil
 }
 
-func toBCD(n uint64) (v uint64, err error) {
+// toDigits is the inverse of fromDigits.
+func toDigits(n uint64, bits int, base uint64) (v uint64, err error) {
 	rest := n
-	for shift := 0; rest > 0 && shift < 64; shift += 4 {
-		v |= rest % 10 << shift
-		rest /= 10
+	for shift := 0; rest > 0 && shift < 64; shift += bits {
+		v |= rest % base << shift
+		rest /= base
 	}
 	if rest > 0 {
 		return 0, fmt.Errorf("%d has more than 16 digits", n)

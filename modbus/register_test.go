@@ -110,6 +110,40 @@ func TestBCDOfSeveralRegisters(t *testing.T) {
 	}
 }
 
+func TestNumbersOfOtherCodings(t *testing.T) {
+	cdab, abcdef := order(t, "CDAB"), order(t, "ABCDEF")
+	tests := []struct {
+		name   string
+		format modbus.Format
+		regs   []uint16
+		want   uint64
+	}{
+		{"mod10k, low register first", modbus.Format{Order: cdab, Mod10k: true}, []uint16{5678, 1234}, 12345678},
+		{"mod10k, high register first", modbus.Format{Order: abcdef, Mod10k: true}, []uint16{9999, 0, 1}, 999900000001},
+		{"sign and magnitude, positive", modbus.Format{SignMagnitude: true}, []uint16{0x7FFF}, 0x7FFF},
+		{"sign and magnitude, negative", modbus.Format{SignMagnitude: true}, []uint16{0x8001}, 0xFFFF},
+		{"sign and magnitude, least", modbus.Format{SignMagnitude: true}, []uint16{0xFFFF}, 0x8001},
+		{"sign and magnitude, 32 bits", modbus.Format{Order: cdab, SignMagnitude: true}, []uint16{5, 0x8000}, 0xFFFFFFFB},
+		{"sign and magnitude, part", modbus.Format{SignMagnitude: true, Mask: 0x0FF0, Shift: 4}, []uint16{0xA81A}, 0xFFFF},
+		{"sign and magnitude, 64 bits", modbus.Format{Order: order(t, "ABCDEFGH"), SignMagnitude: true}, []uint16{0x8000, 0, 0, 2}, ^uint64(1)},
+	}
+	for _, tt := range tests {
+		if got, err := tt.format.Decode(tt.regs); err != nil || got != tt.want {
+			t.Errorf("%s: %#x, %v, want %#x", tt.name, got, err, tt.want)
+		}
+		regs := slices.Clone(tt.regs)
+		if err := tt.format.Encode(regs, tt.want); err != nil || !slices.Equal(regs, tt.regs) {
+			t.Errorf("%s: encodes to %04X, %v, want %04X", tt.name, regs, err, tt.regs)
+		}
+	}
+	if got, err := (modbus.Format{SignMagnitude: true}).Decode([]uint16{0x8000}); err != nil || got != 0 {
+		t.Errorf("minus nothing is %#x, %v", got, err)
+	}
+	if got, err := (modbus.Format{Mod10k: true}).Decode([]uint16{10000}); err == nil {
+		t.Errorf("10000 is %d", got)
+	}
+}
+
 func TestDigitOver9IsRefused(t *testing.T) {
 	for _, reg := range []uint16{0x000A, 0x00F0, 0x0B00, 0xC000, 0xFFFF} {
 		if got, err := (modbus.Format{BCD: true}).Decode([]uint16{reg}); err == nil {
@@ -124,6 +158,10 @@ func TestWhatDoesNotFitIsRefusedAndChangesNothing(t *testing.T) {
 		raw    uint64
 	}{
 		{modbus.Format{}, 0x10000},
+		{modbus.Format{Mod10k: true}, 10000},
+		{modbus.Format{SignMagnitude: true}, 0x8000},
+		{modbus.Format{SignMagnitude: true}, 0x18001},
+		{modbus.Format{SignMagnitude: true, Mask: 0xFF}, 0x80},
 		{modbus.Format{Mask: 1}, 2},
 		{modbus.Format{Mask: 0x8000, Shift: 15}, 2},
 		{modbus.Format{Mask: 0x0FF0}, 1},
