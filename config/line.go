@@ -17,10 +17,17 @@ type Line struct {
 	Name    string
 	Serial  *serial.Config // nil for an endpoint
 	Address string         // host:port of an endpoint
+	TLS     *TLS           // nil: in the clear
 	Bus     bus.Options    // all but who dials and who logs
 	// Text says how instruments on it speak that know no Modbus; nil for Modbus.
 	// It lacks who dials and who logs.
 	Text *textline.Options
+}
+
+// TLS names the files of Modbus/TCP Security: paths, or credential:NAME.
+type TLS struct {
+	CAFile, CertFile, KeyFile string // PEM
+	ServerName                string // in the server's certificate
 }
 
 // host:port, either of them may be empty where net.Listen or net.Dial takes it.
@@ -109,10 +116,35 @@ func (r *reader) endpoint(t *table) Line {
 		t.checkAddress("address", l.Address)
 	}
 	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}}
-	if t.choice("framing", "tcp", "tcp", "rtu-over-tcp") != "tcp" {
-		l.Bus.Framing = modbus.RTUOverTCP
+	l.Bus.Framing = streams[t.choice("framing", "tcp", "tcp", "rtu-over-tcp", "ascii-over-tcp")]
+	l.TLS = r.tls(t, l.Bus.Framing)
+	if l.TLS != nil && !t.has("server_name") {
+		l.TLS.ServerName, _, _ = net.SplitHostPort(l.Address)
 	}
 	return l
+}
+
+// streams are the words of the file.
+var streams = map[string]modbus.Framing{"tcp": modbus.TCP, "rtu-over-tcp": modbus.RTUOverTCP, "ascii-over-tcp": modbus.ASCIIOverTCP}
+
+// tls reads the files of Modbus/TCP Security; nil where that is not asked for.
+func (r *reader) tls(t *table, f modbus.Framing) *TLS {
+	on := t.flag("tls", false)
+	c := &TLS{
+		CAFile: r.path(t.text("ca_file", "")), CertFile: r.path(t.text("cert_file", "")), KeyFile: r.path(t.text("key_file", "")),
+		ServerName: t.text("server_name", ""),
+	}
+	switch {
+	case !on && *c != (TLS{}):
+		t.fail("tls", "must be true where its files are given")
+	case !on:
+		return nil
+	case c.CAFile == "" || c.CertFile == "" || c.KeyFile == "":
+		t.fail("tls", "needs ca_file, cert_file and key_file: both ends of Modbus/TCP Security show a certificate")
+	case f != modbus.TCP:
+		t.fail("tls", "goes with framing tcp alone")
+	}
+	return c
 }
 
 func (t *table) timeout() time.Duration {

@@ -65,3 +65,24 @@ func TestEnronItemsFillOneAddress(t *testing.T) {
 		t.Errorf("16 bits of an item of 32: %v", err)
 	}
 }
+
+func TestSecureEndpointNeedsItsFiles(t *testing.T) {
+	files := "ca_file = \"ca.pem\"\ncert_file = \"site.pem\"\nkey_file = \"credential:site-key\"\n"
+	for _, c := range []struct{ keys, want string }{
+		{"tls = true\n" + files, ""},
+		{files, `skyhaul.toml:3: endpoint "plc": tls: must be true where its files are given`},
+		{"tls = true\n", `tls: needs ca_file, cert_file and key_file`},
+		{"tls = true\nframing = \"rtu-over-tcp\"\n" + files, `tls: goes with framing tcp alone`},
+	} {
+		text := strings.Replace(unitWith("modicon", "", "address = 40001"), "address = \"h:502\"\n", "address = \"h:802\"\n"+c.keys, 1)
+		got, err := load(t, text)
+		switch {
+		case c.want == "":
+			if err != nil || got.Lines[0].TLS.ServerName != "h" || got.Lines[0].TLS.KeyFile != "credential:site-key" {
+				t.Errorf("%v %+v", err, got)
+			}
+		case err == nil || !strings.Contains(err.Error(), c.want):
+			t.Errorf("%q: %v", c.keys, err)
+		}
+	}
+}

@@ -106,7 +106,7 @@ func (d *Daemon) connect() error {
 		d.note("clock", fmt.Sprintf("stepped by %v", s.By))
 	}
 	for i := range d.opts.Config.Lines {
-		d.lines = append(d.lines, newLine(&d.opts.Config.Lines[i], d.log))
+		d.lines = append(d.lines, d.newLine(&d.opts.Config.Lines[i]))
 	}
 	for i := range d.opts.Config.Groups {
 		g := &d.opts.Config.Groups[i]

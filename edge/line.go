@@ -2,7 +2,9 @@ package edge
 
 import (
 	"context"
-	"log/slog"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"net"
 
 	"skyhaul/config"
@@ -12,14 +14,17 @@ import (
 	"skyhaul/modbus/serial"
 )
 
-func newLine(c *config.Line, log *slog.Logger) *line {
+func (d *Daemon) newLine(c *config.Line) *line {
 	l := &line{config: c}
 	dial := dialEndpoint(c.Address)
-	if c.Serial != nil {
+	switch {
+	case c.Serial != nil:
 		dial = openPort(*c.Serial)
+	case c.TLS != nil:
+		dial = d.dialSecurely(c.Address, c.TLS)
 	}
 	o := c.Bus
-	o.Log = log.With("line", c.Name)
+	o.Log = d.log.With("line", c.Name)
 	if c.Text != nil {
 		text := *c.Text
 		text.Dial, text.Log = dial, o.Log
@@ -46,6 +51,43 @@ func dialEndpoint(addr string) func(context.Context) (modbus.Conn, error) {
 	return func(ctx context.Context) (modbus.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", addr)
 	}
+}
+
+// dialSecurely reads its files each time: certificates are renewed while the
+// daemon runs.
+func (d *Daemon) dialSecurely(addr string, c *config.TLS) func(context.Context) (modbus.Conn, error) {
+	return func(ctx context.Context) (modbus.Conn, error) {
+		cert, authorities, err := d.certificate(c)
+		if err != nil {
+			return nil, err
+		}
+		dialer := tls.Dialer{Config: modbus.ClientTLS(cert, authorities, c.ServerName)}
+		return dialer.DialContext(ctx, "tcp", addr)
+	}
+}
+
+// certificate reads the files of Modbus/TCP Security.
+func (d *Daemon) certificate(c *config.TLS) (cert tls.Certificate, authorities *x509.CertPool, err error) {
+	certificate, err := d.secret("cert_file", c.CertFile)
+	if err != nil {
+		return cert, nil, err
+	}
+	key, err := d.secret("key_file", c.KeyFile)
+	if err != nil {
+		return cert, nil, err
+	}
+	if cert, err = tls.X509KeyPair(certificate, key); err != nil {
+		return cert, nil, err
+	}
+	pem, err := d.secret("ca_file", c.CAFile)
+	if err != nil {
+		return cert, nil, err
+	}
+	authorities = x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(pem) {
+		return cert, nil, fmt.Errorf("ca_file: there is no certificate in %s", c.CAFile)
+	}
+	return cert, authorities, nil
 }
 
 func openPort(c serial.Config) func(context.Context) (modbus.Conn, error) {
