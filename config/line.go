@@ -19,6 +19,9 @@ type Line struct {
 	Address string         // host:port of an endpoint
 	TLS     *TLS           // nil: in the clear
 	Bus     bus.Options    // all but who dials and who logs
+	// Listen says that another client owns the line: its answers are overheard,
+	// and count for so long. Zero: the line is ours.
+	Listen time.Duration
 	// Text says how instruments on it speak that know no Modbus; nil for Modbus.
 	// It lacks who dials and who logs.
 	Text *textline.Options
@@ -84,6 +87,10 @@ func (r *reader) line(t *table) Line {
 		return l
 	}
 	l.Bus.Timing = modbus.LineTiming{Bit: c.Bit(), CharBits: c.CharBits()}
+	l.Listen = t.duration("listen_only", 0, time.Second, time.Hour)
+	if l.Listen > 0 && l.Bus.Framing != modbus.RTU {
+		t.fail("listen_only", "goes with framing rtu alone")
+	}
 	return l
 }
 
@@ -162,7 +169,10 @@ const (
 )
 
 func (l *Line) cost() bus.Cost {
-	if l.Bus.Timing.Bit == 0 {
+	switch {
+	case l.Listen > 0:
+		return bus.Cost{Longest: 1, Byte: 1} // each range by itself: nobody knows what the other client reads at once
+	case l.Bus.Timing.Bit == 0:
 		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
 	}
 	c := bus.NewCost(l.Bus.Timing, l.Bus.Timing.T35()+usualTurnaround)

@@ -18,6 +18,7 @@ import (
 	"skyhaul/edge/stable"
 	"skyhaul/link"
 	"skyhaul/link/batch"
+	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
 )
 
@@ -54,9 +55,18 @@ type Daemon struct {
 
 // line is a line or endpoint with its configuration.
 type line struct {
-	*bus.Line
-	config  *config.Line
-	dialled atomic.Pointer[error] // how the last dial ended
+	carrier
+	turnaround func(modbus.UnitID) time.Duration // nil where nothing is asked
+	config     *config.Line
+	dialled    atomic.Pointer[error] // how the last dial ended
+}
+
+// carrier carries requests: a *bus.Line, or a *listen.Line where another client
+// owns the line.
+type carrier interface {
+	scan.Bus
+	Run(ctx context.Context) error
+	Stats() bus.Stats
 }
 
 // scanner is a scan group with its configuration.
@@ -114,7 +124,7 @@ func (d *Daemon) connect() error {
 		s := scan.New(g.Group, scan.Options{
 			Bus: l, Sink: d.keeper, Now: d.opts.Clock.Now,
 			Tick: func() { d.opts.Tick(PartScan) }, Logger: d.log.With("group", g.Name),
-			Turnaround: l.Turnaround, Memory: d.opts.State, MemoryName: learntName(g),
+			Turnaround: l.turnaround, Memory: d.opts.State, MemoryName: learntName(g),
 		})
 		for _, schema := range s.Schemas() {
 			if err := d.schemas.keep(schema); err != nil {

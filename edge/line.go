@@ -11,6 +11,7 @@ import (
 	"skyhaul/edge/textline"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
+	"skyhaul/modbus/listen"
 	"skyhaul/modbus/serial"
 )
 
@@ -35,7 +36,12 @@ func (d *Daemon) newLine(c *config.Line) *line {
 		l.dialled.Store(&err)
 		return conn, err
 	}
-	l.Line = bus.New(o)
+	if c.Listen > 0 {
+		l.carrier = listen.New(listen.Options{Dial: o.Dial, Timing: o.Timing, Dialects: o.Dialects, MaxAge: c.Listen, Log: o.Log})
+		return l
+	}
+	owned := bus.New(o)
+	l.carrier, l.turnaround = owned, owned.Turnaround
 	return l
 }
 
