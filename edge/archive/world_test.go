@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,6 +106,8 @@ func entry(n int) (b []byte) {
 type site struct {
 	t     testing.TB
 	meter *meter
+
+	mu    sync.Mutex // guards the rest
 	ram   [][]byte
 	disk  [][]byte
 	state map[string][]byte
@@ -136,6 +139,8 @@ func (s *site) step() bool {
 }
 
 func (s *site) Put(lane point.Lane, rec []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if lane != point.Custody {
 		s.t.Errorf("a record in lane %v", lane)
 	}
@@ -145,6 +150,8 @@ func (s *site) Put(lane point.Lane, rec []byte) {
 }
 
 func (s *site) sync(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.step() {
 		return errDead
 	}
@@ -157,6 +164,8 @@ func (s *site) sync(context.Context) error {
 }
 
 func (s *site) Load(name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	b, ok := s.state[name]
 	if !ok {
 		return nil, fs.ErrNotExist
@@ -165,6 +174,8 @@ func (s *site) Load(name string) ([]byte, error) {
 }
 
 func (s *site) Save(name string, b []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.step() {
 		return errDead
 	}
