@@ -148,10 +148,16 @@ func TestDeadUnitLeavesTheOthersTheirTime(t *testing.T) {
 		if got[6] != 0 || !b.stats(7).Down {
 			t.Errorf("the dead unit answered %d times: %+v", got[6], b.stats(7))
 		}
+		least := 1.0
 		for i, answers := range got {
-			if i != 6 && float64(answers) < 0.95*float64(healthy[i]) {
-				t.Errorf("unit %d answered %d times, %d before", i+1, answers, healthy[i])
+			if i == 6 {
+				continue
 			}
+			least = min(least, float64(answers)/float64(healthy[i]))
+		}
+		t.Logf("with 1 of %d units dead the others keep at least %.1f %% of their answers", n, 100*least)
+		if least < 0.95 {
+			t.Errorf("answers %v, before %v", got, healthy)
 		}
 	})
 }
@@ -292,78 +298,6 @@ func TestDamageIsRepairedOnceAndOnlyForReads(t *testing.T) {
 		}
 		if got := b.stats(1); got.Retries != 1 {
 			t.Errorf("%+v: the write was sent again", got)
-		}
-	})
-}
-
-func TestBusyUnitIsAskedAgainLaterAndIsUp(t *testing.T) {
-	var asked []time.Time
-	busy := 2
-	h := handler(func(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
-		if unit == 2 {
-			return modbus.PDU{3, 2, 0, 0}, true
-		}
-		asked = append(asked, time.Now())
-		if len(asked) <= busy {
-			return modbus.ServerDeviceBusy.Answer(req), true
-		}
-		return modbus.PDU{3, 2, 0, 0}, true
-	})
-	inBubble(t, on9600(h), Options{}, func(t *testing.T, b bench) {
-		ask := func(unit modbus.UnitID) error {
-			_, err := b.Do(t.Context(), Poll, unit, readRegisters(t, 0, 1))
-			return err
-		}
-		go func() {
-			time.Sleep(30 * time.Millisecond)
-			start := time.Now()
-			if err := ask(2); err != nil || time.Since(start) > 100*time.Millisecond {
-				t.Errorf("the other unit answered %v after %v", err, time.Since(start))
-			}
-		}()
-		if err := ask(1); err != nil {
-			t.Fatal(err)
-		}
-		if d1, d2 := asked[1].Sub(asked[0]), asked[2].Sub(asked[1]); d1 < 100*time.Millisecond || d2 < 200*time.Millisecond || d2 > 300*time.Millisecond {
-			t.Errorf("asked after %v and %v", d1, d2)
-		}
-		asked, busy = nil, 99
-		if err := ask(1); !errors.Is(err, modbus.ServerDeviceBusy) || len(asked) != 4 || b.stats(1).Down {
-			t.Errorf("got %v after %d requests, want busy after 4 and a unit that is up", err, len(asked))
-		}
-	})
-}
-
-func TestExceptionsAreReturned(t *testing.T) {
-	inBubble(t, on9600(units(1)), Options{}, func(t *testing.T, b bench) {
-		_, err := b.Do(t.Context(), Poll, 1, readRegisters(t, 120, 10))
-		if e, ok := errors.AsType[modbus.Exception](err); !ok || e != modbus.IllegalDataAddress {
-			t.Errorf("got %v", err)
-		}
-		if got := b.stats(1); got.Exceptions != 1 || got.Requests != 1 || got.Down {
-			t.Errorf("%+v", got)
-		}
-	})
-}
-
-func TestSubUnitThatAGatewayMissesGoesDownAlone(t *testing.T) {
-	h := handler(func(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
-		if unit == 2 {
-			return modbus.GatewayTarget.Answer(req), true
-		}
-		return units(1).Handle(1, req)
-	})
-	inBubble(t, on9600(h), Options{}, func(t *testing.T, b bench) {
-		for range 3 {
-			if err := b.read(t, Poll, 2); !errors.Is(err, modbus.GatewayTarget) {
-				t.Errorf("got %v", err)
-			}
-		}
-		if err := b.read(t, Poll, 2); err != ErrUnitDown {
-			t.Errorf("got %v, want down", err)
-		}
-		if err := b.read(t, Poll, 1); err != nil {
-			t.Error(err)
 		}
 	})
 }

@@ -92,15 +92,16 @@ func (u *unit) probed(now time.Time) {
 	u.probeAt = now.Add(jittered(u.backoff))
 }
 
-// asked takes in a request, to probe with one item of what is wanted anyway,
-// but for what mustn't be read in vain.
+// asked takes in a request, to probe with the first items of what is wanted
+// anyway, but for what mustn't be read in vain. Two of them leave the client room
+// to tell a late answer from the next without asking beside them.
 func (u *unit) asked(req modbus.PDU, exclusive []Range) {
 	r, err := modbus.ParseRequest(req)
 	if err != nil || !r.Function.Reads() {
 		return
 	}
-	one := Range{Function: r.Function, Addr: r.Addr, Quantity: 1}
-	if !touchesAny(one, exclusive) {
-		u.probe, _ = modbus.ReadRequest(one.Function, one.Addr, one.Quantity)
+	first := Range{Function: r.Function, Addr: r.Addr, Quantity: min(2, r.Quantity)}
+	if !touchesAny(first, exclusive) {
+		u.probe, _ = modbus.ReadRequest(first.Function, first.Addr, first.Quantity)
 	}
 }

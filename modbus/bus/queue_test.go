@@ -1,0 +1,157 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"skyhaul/modbus"
+)
+
+// holdLine keeps the line busy with a unit that is not there.
+func (b bench) holdLine(t *testing.T) {
+	t.Helper()
+	go b.Do(t.Context(), Operator, 9, readRegisters(t, 0, 1))
+	synctest.Wait()
+}
+
+func TestReadsThatAreTheSameShareAnExchange(t *testing.T) {
+	inBubble(t, on9600(units(2)), Options{}, func(t *testing.T, b bench) {
+		b.holdLine(t)
+		var asking sync.WaitGroup
+		ask := func(c Class, unit modbus.UnitID, req modbus.PDU) {
+			asking.Go(func() {
+				if _, err := b.Do(t.Context(), c, unit, req); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range 5 {
+			ask(Poll, 1, readRegisters(t, 0, 10))
+		}
+		ask(Operator, 1, readRegisters(t, 0, 10))
+		ask(Poll, 1, readRegisters(t, 0, 11))
+		ask(Poll, 2, readRegisters(t, 0, 10))
+		for range 2 {
+			ask(Poll, 2, modbus.WriteRegister(0, 0))
+			ask(Probe, 2, readRegisters(t, 0, 10))
+		}
+		asking.Wait()
+		if one, two := b.stats(1).Requests, b.stats(2).Requests; one != 2 || two != 5 {
+			t.Errorf("%d and %d requests, want 2 and 5", one, two)
+		}
+	})
+}
+
+func TestSharedReadGoesWithItsMostUrgentCaller(t *testing.T) {
+	inBubble(t, on9600(units(2)), Options{}, func(t *testing.T, b bench) {
+		b.holdLine(t)
+		go b.read(t, Archive, 1)
+		synctest.Wait()
+		go b.read(t, Poll, 2)
+		synctest.Wait()
+		go b.read(t, Operator, 1)
+		for b.stats(1).OK+b.stats(2).OK == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if b.stats(1).OK != 1 {
+			t.Error("the operator waited behind a poll")
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+func TestCallerThatGivesUpLeavesTheOthersTheirAnswer(t *testing.T) {
+	inBubble(t, on9600(units(1)), Options{}, func(t *testing.T, b bench) {
+		b.holdLine(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		left := make(chan error)
+		go func() {
+			_, err := b.Do(ctx, Poll, 1, readRegisters(t, 0, 10))
+			left <- err
+		}()
+		synctest.Wait()
+		stayed := make(chan error)
+		go func() { stayed <- b.read(t, Poll, 1) }()
+		if err := <-left; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if err := <-stayed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestObserverSeesAnswersToReadsBeforeWhoeverAsked(t *testing.T) {
+	inBubble(t, on9600(units(2)), Options{}, func(t *testing.T, b bench) {
+		var seen []modbus.UnitID
+		b.Observe(func(unit modbus.UnitID, req modbus.PDU, a modbus.Answer) {
+			if values, err := modbus.Registers(a.PDU); err != nil || len(values) != int(req[4]) {
+				t.Errorf("saw % X for % X", a.PDU, req)
+			}
+			b.Stats() // is allowed to
+			seen = append(seen, unit)
+		})
+		b.read(t, Poll, 1)
+		b.read(t, Poll, 2)
+		b.Do(t.Context(), Poll, 1, modbus.WriteRegister(0, 0))
+		b.Do(t.Context(), Poll, 1, readRegisters(t, 120, 6)) // is declined
+		b.read(t, Poll, 9)
+		if len(seen) != 2 || seen[0] != 1 || seen[1] != 2 {
+			t.Errorf("saw answers of %v", seen)
+		}
+	})
+}
+
+func TestProbeReadsNothingThatMustBeReadAlone(t *testing.T) {
+	counters := holding(100, 4)
+	var asked []uint16
+	alive := true
+	h := handler(func(_ modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+		r, err := modbus.ParseRequest(req)
+		if err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, r.Addr)
+		return append(modbus.PDU{3, byte(2 * r.Quantity)}, make([]byte, 2*r.Quantity)...), alive
+	})
+	o := Options{Exclusive: map[modbus.UnitID][]Range{1: {counters}}}
+	inBubble(t, on9600(h), o, func(t *testing.T, b bench) {
+		b.Do(t.Context(), Poll, 1, readRegisters(t, 7, 3))
+		b.Do(t.Context(), Archive, 1, readRegisters(t, 701, 1))
+		alive = false
+		for range 3 {
+			b.Do(t.Context(), Poll, 1, readRegisters(t, 100, 4))
+		}
+		asked = nil
+		time.Sleep(10 * time.Minute)
+		if len(asked) < 10 {
+			t.Fatalf("%d probes", len(asked))
+		}
+		for _, addr := range asked {
+			if addr != 7 && addr != 8 {
+				t.Errorf("probed at %d", addr)
+			}
+		}
+	})
+}
+
+func TestLineSpeaksTheDialectOfAUnit(t *testing.T) {
+	h := handler(func(_ modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+		return modbus.PDU{3, 8, 1, 2, 3, 4, 5, 6, 7, 8}, true // two items of four bytes
+	})
+	o := Options{Dialects: map[modbus.UnitID]modbus.Dialect{1: modbus.Enron()}}
+	inBubble(t, on9600(h), o, func(t *testing.T, b bench) {
+		a, err := b.Do(t.Context(), Poll, 1, readRegisters(t, 7001, 2))
+		if err != nil || len(a.PDU) != 10 {
+			t.Errorf("got % X, %v", a.PDU, err)
+		}
+		if _, err := b.Do(t.Context(), Poll, 2, readRegisters(t, 7001, 2)); !errors.Is(err, modbus.ErrDamaged) {
+			t.Errorf("another unit: %v, want two registers expected", err)
+		}
+	})
+}
