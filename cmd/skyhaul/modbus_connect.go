@@ -45,8 +45,10 @@ var framings = []struct {
 	serial  bool
 }{
 	{"rtu", modbus.RTU, true},
+	{"ascii", modbus.ASCII, true},
 	{"tcp", modbus.TCP, false},
 	{"rtu-over-tcp", modbus.RTUOverTCP, false},
+	{"ascii-over-tcp", modbus.ASCIIOverTCP, false},
 }
 
 // connectFlags adds the flags that name a line or an endpoint.
@@ -58,7 +60,7 @@ func connectFlags(cmd *cobra.Command) *wiringFlags {
 	flags.StringVar(&f.parity, "parity", "N", "parity of the line: N, E or O")
 	flags.IntVar(&f.stop, "stop", 1, "stop bits of the line: 1 or 2")
 	flags.StringVar(&f.tcp, "tcp", "", "`HOST:PORT` of an endpoint instead of a line")
-	flags.StringVar(&f.framing, "framing", "", "`FRAMING`: rtu on a line (default); tcp (default) or rtu-over-tcp with an endpoint")
+	flags.StringVar(&f.framing, "framing", "", "`FRAMING`: rtu (default) or ascii on a line; tcp (default), rtu-over-tcp or ascii-over-tcp with an endpoint")
 	flags.StringVar(&f.configFile, "config", "", "take all this from a configuration `FILE`, see --line")
 	flags.StringVar(&f.line, "line", "", "`NAME` of the line or endpoint in --config")
 	flags.DurationVar(&f.timeout, "timeout", time.Second, "longest wait for an answer to begin")
@@ -197,6 +199,15 @@ func (w wiring) timing() modbus.LineTiming {
 	return modbus.LineTiming{Bit: w.serial.Bit(), CharBits: w.serial.CharBits()}
 }
 
+// header describes a capture made here, begun now.
+func (w wiring) header() tap.Header {
+	h := tap.Header{Begun: time.Now().UTC(), Source: w.address, Framing: w.framing}
+	if w.serial != nil {
+		h.Source, h.Baud, h.Character = w.serial.Device, w.serial.Baud, character(*w.serial)
+	}
+	return h
+}
+
 // dialTimeout bounds how long an endpoint may take to accept.
 const dialTimeout = 5 * time.Second
 
@@ -252,6 +263,7 @@ type session struct {
 	wiring
 	client *modbus.Client
 	conn   modbus.Conn
+	began  time.Time
 }
 
 // connect opens the line or endpoint; tell, unless nil, hears what passes.
@@ -260,10 +272,11 @@ func (w wiring) connect(ctx context.Context, tell func(tap.Chunk)) (*session, er
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	if tell != nil {
-		conn = tap.NewConn(conn, time.Now(), tell)
+		conn = tap.NewConn(conn, began, tell)
 	}
-	return &session{w, modbus.NewClient(conn, w.framing, w.timing()), conn}, nil
+	return &session{w, modbus.NewClient(conn, w.framing, w.timing()), conn, began}, nil
 }
 
 // tries is how often a read is sent before it is given up.

@@ -229,7 +229,7 @@ func (h *Header) set(line string) (err error) {
 }
 
 func parseFraming(name string) (modbus.Framing, error) {
-	for _, f := range []modbus.Framing{modbus.RTU, modbus.TCP, modbus.RTUOverTCP} {
+	for _, f := range []modbus.Framing{modbus.RTU, modbus.TCP, modbus.RTUOverTCP, modbus.ASCII, modbus.ASCIIOverTCP} {
 		if f.String() == name {
 			return f, nil
 		}
