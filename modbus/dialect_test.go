@@ -173,8 +173,19 @@ func TestRequestsStayInARangeOfTheDialect(t *testing.T) {
 		words int
 		ok    bool
 	}{
-		{5001, 2, true}, {5001, 1, false}, {5001, 3, false}, {5001, 0, false}, {5001, 122, true}, {5001, 124, false},
-		{5999, 2, true}, {5999, 4, false}, {3001, 123, true}, {701, 2, false}, {9001, 4, true}, {9001, 120, true}, {9001, 124, false},
+		{5001, 2, true},
+		{5001, 1, false},
+		{5001, 3, false},
+		{5001, 0, false},
+		{5001, 122, true},
+		{5001, 124, false},
+		{5999, 2, true},
+		{5999, 4, false},
+		{3001, 123, true},
+		{701, 2, false},
+		{9001, 4, true},
+		{9001, 120, true},
+		{9001, 124, false},
 	}
 	for _, tt := range writes {
 		if _, err := d.WriteItems(tt.addr, make([]uint16, tt.words)); (err == nil) != tt.ok {
