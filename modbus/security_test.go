@@ -14,6 +14,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -102,21 +103,20 @@ func serveTLS(t *testing.T, c *tls.Config) (addr string) {
 	}
 	units, _ := station()
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var server sync.WaitGroup
+	server.Go(func() {
 		for {
 			raw, err := l.Accept()
 			if err != nil {
 				return
 			}
-			serveSecurely(ctx, tls.Server(raw, c), units)
+			server.Go(func() { serveSecurely(ctx, tls.Server(raw, c), units) })
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		stop()
 		l.Close()
-		<-done
+		server.Wait()
 	})
 	return l.Addr().String()
 }
