@@ -180,7 +180,14 @@ func (s *Scanner) recall() {
 	}
 	for _, u := range s.units {
 		u.learnt.recall(m[u.unit], s.saved)
+		maps.DeleteFunc(u.learnt.refused, func(r bus.Range, _ time.Time) bool { return !u.asks(r) })
 	}
+}
+
+// asks reports whether r is read by itself when the unit refuses more: what
+// another configuration asked for must not be asked again.
+func (u *unitReader) asks(r bus.Range) bool {
+	return slices.Contains(u.want, r) || slices.Contains(u.cost.Exclusive, r)
 }
 
 func (s *Scanner) rememberHourly() {
