@@ -22,12 +22,17 @@ import (
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write the readings of a site out, exact to the bit",
+		Short: "Write the readings of a site out, or its archives, exact to the bit",
 		Long: "Writes one line a reading, in the order of the sequence numbers. raw is the number\n" +
 			"as the instrument gave it, in the shortest text that reads back to the same bits;\n" +
 			"bits are those bits; value is scaled as it was configured when it was taken, empty\n" +
-			"where nothing was read. from is included, to is not; both are times at the site.",
-		Example: "  skyhub export --db skyhub.db --site north-7 --from 2026-03-01 --to 2026-04-01 -o march.csv",
+			"where nothing was read. from is included, to is not; both are times at the site.\n\n" +
+			"With --archives it writes what instruments keep by themselves, such as the hourly\n" +
+			"records of flow computers, a line a field (with json an object a record), archive\n" +
+			"by archive; from and to are then times of the instruments, and record is what they\n" +
+			"gave, byte for byte.",
+		Example: "  skyhub export --db skyhub.db --site north-7 --from 2026-03-01 --to 2026-04-01 -o march.csv\n" +
+			"  skyhub export --db skyhub.db --site north-7 --archives -o hours.csv",
 	}
 	db := dbFlags(cmd)
 	f := cmd.Flags()
@@ -36,12 +41,16 @@ func exportCommand() *cobra.Command {
 	to := f.String("to", "", "`TIME` to stop before")
 	format := f.String("format", "csv", "csv or json (an object a line)")
 	asJSON := f.Bool("json", false, "the same as --format json")
+	archives := f.Bool("archives", false, "write the records of instruments, not readings")
 	out := f.StringP("out", "o", "-", "`FILE` to write; - is standard output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *asJSON {
 			*format = "json"
 		}
-		write, ok := map[string]writeReadings{"csv": writeCSV, "json": writeJSON}[*format]
+		write, ok := map[string]writeRows{"csv": writeCSV, "json": writeJSON}[*format]
+		if *archives {
+			write, ok = map[string]writeRows{"csv": writeArchivesCSV, "json": writeArchivesJSON}[*format]
+		}
 		if !ok {
 			return usageError{fmt.Errorf("--format %q: csv or json", *format)}
 		}
@@ -88,7 +97,7 @@ func parseTime(flag, s string) (t time.Time, err error) {
 }
 
 // export writes to a file that appears when it is whole, or to stdout.
-func export(ctx context.Context, path string, q sqlite.Query, out string, stdout io.Writer, write writeReadings) error {
+func export(ctx context.Context, path string, q sqlite.Query, out string, stdout io.Writer, write writeRows) error {
 	v, err := openView(ctx, path)
 	if err != nil {
 		return err
@@ -112,8 +121,8 @@ func export(ctx context.Context, path string, q sqlite.Query, out string, stdout
 	return os.Rename(f.Name(), out)
 }
 
-// writeReadings writes what a query finds.
-type writeReadings func(ctx context.Context, v *sqlite.View, q sqlite.Query, w io.Writer) error
+// writeRows writes what a query finds.
+type writeRows func(ctx context.Context, v *sqlite.View, q sqlite.Query, w io.Writer) error
 
 var columns = []string{
 	"time", "site", "lane", "group", "point_id", "tag", "value", "unit", "quality", "reason", "type", "raw", "bits",
@@ -144,10 +153,7 @@ func writeJSON(ctx context.Context, v *sqlite.View, q sqlite.Query, w io.Writer)
 		if err != nil {
 			return err
 		}
-		line := make(map[string]any, len(columns))
-		for i, text := range fields(q.Site, r) {
-			line[columns[i]] = text
-		}
+		line := object(columns, fields(q.Site, r))
 		line["value"] = nil
 		if !math.IsNaN(r.Value) && !math.IsInf(r.Value, 0) {
 			line["value"] = r.Value
@@ -162,21 +168,27 @@ func writeJSON(ctx context.Context, v *sqlite.View, q sqlite.Query, w io.Writer)
 
 // fields are the columns of a reading.
 func fields(site string, r *sqlite.Reading) []string {
-	var value, bound string
+	var value string
 	if !math.IsNaN(r.Value) {
 		value = strconv.FormatFloat(r.Value, 'g', -1, 64)
-	}
-	if d, ok := r.Stamp.Bound(); ok {
-		bound = strconv.FormatInt(d.Milliseconds(), 10)
 	}
 	t := r.Column.Type
 	return []string{
 		iso(r.Stamp.Time()), site, r.Lane.String(), r.Group, strconv.FormatUint(uint64(r.Column.ID), 10), r.Column.Tag,
 		value, r.Column.Unit, r.Quality.Status().String(), r.Quality.Reason().String(),
 		t.String(), t.Format(r.Raw), bits(t, r.Raw),
-		r.Stamp.Quality.String(), bound, strconv.FormatUint(uint64(r.Stamp.Boot), 10), strconv.FormatInt(r.Stamp.Boottime.Milliseconds(), 10),
+		r.Stamp.Quality.String(), boundText(&r.Stamp), strconv.FormatUint(uint64(r.Stamp.Boot), 10), strconv.FormatInt(r.Stamp.Boottime.Milliseconds(), 10),
 		r.Epoch.String(), strconv.FormatUint(uint64(r.Seq), 10), iso(r.ReceivedAt),
 	}
+}
+
+// boundText is how far the wall time may be off, in milliseconds; "" where nobody can tell.
+func boundText(s *point.Stamp) string {
+	d, ok := s.Bound()
+	if !ok {
+		return ""
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
 // bits shows raw bits in the width of their type.

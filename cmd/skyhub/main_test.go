@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"await": await,
 			"code":  code,
 			"fill":  fill,
+			"keep":  keep,
 			"term":  term,
 		},
 	})
@@ -118,4 +120,35 @@ func level(n int) []byte {
 		sc.Values[1] = 0
 	}
 	return sc.Append(nil, tanks)
+}
+
+// keep makes a database with two hours of a flow computer, one of them edited,
+// and an entry of its log that is cut short: keep FILE
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	ctx := context.Background()
+	s, err := sqlite.Open(ctx, ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer s.Close()
+	l, err := point.ParseLayout([]string{"at uint32 unix", "volume float32 m3", "flags uint16 bits 15=alarm"})
+	ts.Check(err)
+	b := &batch.Batch{
+		Header: batch.Header{Lane: point.Custody, Epoch: bufferstore.Epoch{0xe1}, Opening: &batch.Opening{First: 1}},
+		First:  1, Last: 4,
+	}
+	for i, volume := range []byte{0x40, 0x41, 0x42, 0x43} {
+		at := time.Date(2026, 3, 1, 6+i/2, 0, 0, 0, time.UTC) // two and two
+		a := point.Archive{
+			Stamp: point.Stamp{Boot: 2, Boottime: time.Minute, Wall: at.Add(time.Hour).UnixMilli(), BoundExp: 4},
+			ID:    900, Source: "meter 1", Name: "hourly", Index: uint32(1 + i/2), Zone: "UTC", Time: at.UnixMilli(), Layout: l,
+			Raw: append(binary.BigEndian.AppendUint32(nil, uint32(at.Unix())), volume, 0, 0, 0, 0x80, 1),
+		}
+		if i == 3 {
+			a.ID, a.Name, a.Kind, a.Layout, a.Raw = 901, "events", point.Events, nil, a.Raw[:2]
+			a.Time, a.TimeQuality = 0, point.MakeQuality(point.Bad, point.Clock)
+		}
+		seq := bufferstore.Seq(i + 1)
+		b.Records = append(b.Records, bufferstore.Record{Epoch: b.Epoch, First: seq, Last: seq, Data: a.Append(nil)})
+	}
+	_, err = s.Store(ctx, "north-7", b)
+	ts.Check(err)
 }

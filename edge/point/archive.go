@@ -113,21 +113,20 @@ func (a *Archive) Decode(rec []byte) error {
 }
 
 // layout takes a layout off the front, in canonical form only.
-func (r *reader) layout() (l Layout) {
+func (r *reader) layout() Layout {
 	n := r.uvarint()
-	if n > MaxFields {
-		r.bad = true
+	var fields []string
+	for range min(n, MaxFields) {
+		fields = append(fields, r.text())
 	}
-	for range n {
-		if r.bad {
-			return nil
-		}
-		text := r.text()
-		f, err := ParseField(text)
-		if err != nil || f.String() != text {
-			r.bad = true
-		}
-		l = append(l, f)
+	if r.bad || n > MaxFields {
+		r.bad = true
+		return nil
+	}
+	l, err := ParseLayout(fields)
+	r.bad = err != nil
+	for i := range l {
+		r.bad = r.bad || l[i].String() != fields[i]
 	}
 	return l
 }

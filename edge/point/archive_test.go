@@ -59,13 +59,14 @@ func TestDamagedArchiveIsMalformed(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Archive){
-		"kind":     func(a *Archive) { a.Kind = Events + 1 },
-		"quality":  func(a *Archive) { a.TimeQuality = 0xff },
-		"day":      func(a *Archive) { a.DayStart = 24 * time.Hour },
-		"type":     func(a *Archive) { a.Layout = Layout{{Name: "x", Type: Bool}} },
-		"order":    func(a *Archive) { a.Layout = Layout{{Name: "x", Type: Int16, Order: "AB"}} },
-		"fields":   func(a *Archive) { a.Layout = make(Layout, MaxFields+1) },
-		"no field": func(a *Archive) { a.Layout = Layout{{}} },
+		"kind":      func(a *Archive) { a.Kind = Events + 1 },
+		"quality":   func(a *Archive) { a.TimeQuality = 0xff },
+		"day":       func(a *Archive) { a.DayStart = 24 * time.Hour },
+		"type":      func(a *Archive) { a.Layout = Layout{{Name: "x", Type: Bool}} },
+		"order":     func(a *Archive) { a.Layout = Layout{{Name: "x", Type: Int16, Order: "AB"}} },
+		"fields":    func(a *Archive) { a.Layout = make(Layout, MaxFields+1) },
+		"same name": func(a *Archive) { a.Layout = Layout{hourly.Layout[0], hourly.Layout[0]} },
+		"no field":  func(a *Archive) { a.Layout = Layout{{}} },
 	} {
 		a := hourly
 		change(&a)

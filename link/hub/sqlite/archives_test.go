@@ -2,10 +2,13 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
@@ -135,4 +138,34 @@ func TestADatabaseOfVersion3ReadsItsArchivesAgain(t *testing.T) {
 	fresh := filepath.Join(t.TempDir(), "fresh.db")
 	open(t, fresh)
 	checkTable(t, path, structure, table(t, fresh, structure)...)
+}
+
+func TestArchivesComeBackAsTheyWere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	s := open(t, path)
+	event := hour(t, 3, 0)
+	event.ID, event.Kind, event.TimeQuality, event.Time, event.Layout = 901, point.Events, point.MakeQuality(point.Bad, point.Clock), 0, nil
+	event.Stamp.BoundExp = point.UnknownBound
+	want := [][]byte{hour(t, 1, 0).Append(nil), hour(t, 1, 5).Append(nil), hour(t, 2, 0).Append(nil), event.Append(nil)}
+	store(t, s, custody(1, want[2], want[0], want[3], want[1], want[1]))
+	v, err := sqlite.OpenView(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var got [][]byte
+	var how []string
+	for r, err := range v.Archives(t.Context(), sqlite.Query{Site: "north-7"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.Append(nil))
+		how = append(how, fmt.Sprint(r.Lane, r.Epoch, r.Seq, r.Version, r.Repeated))
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"custody 0100000000000000 2 1 0", "custody 0100000000000000 4 2 1", "custody 0100000000000000 1 1 0", "custody 0100000000000000 3 1 0"}, how); d != "" {
+		t.Error(d)
+	}
 }

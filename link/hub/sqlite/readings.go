@@ -19,6 +19,18 @@ type Query struct {
 	From, To time.Time // wall time at the site, From included, To not; zero for no limit
 }
 
+// span returns the times in Unix milliseconds.
+func (q *Query) span() (from, to int64) {
+	from, to = math.MinInt64, math.MaxInt64
+	if !q.From.IsZero() {
+		from = q.From.UnixMilli()
+	}
+	if !q.To.IsZero() {
+		to = q.To.UnixMilli()
+	}
+	return from, to
+}
+
 // Reading is one value with all that was said of it when it was taken. It is
 // valid until the next one is asked for.
 type Reading struct {
@@ -60,13 +72,7 @@ func (v *View) readings(ctx context.Context, q Query, yield func(*Reading, error
 	if err != nil {
 		return err
 	}
-	from, to := int64(math.MinInt64), int64(math.MaxInt64)
-	if !q.From.IsZero() {
-		from = q.From.UnixMilli()
-	}
-	if !q.To.IsZero() {
-		to = q.To.UnixMilli()
-	}
+	from, to := q.span()
 	for i := range m.Epochs {
 		c := cutting{q: t, schemas: schemas, epoch: m.epochs[i], from: from, to: to}
 		if more, err := c.yield(ctx, &m.Epochs[i], yield); err != nil || !more {
