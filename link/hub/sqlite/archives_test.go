@@ -13,6 +13,7 @@ import (
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
 	"skyhaul/link/batch"
+	"skyhaul/link/hub/sqlite"
 )
 
 func layout(t testing.TB, fields ...string) point.Layout {
