@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"skyhaul/modbus"
+	"skyhaul/modbus/bus"
+)
+
+// request deals with one request. It returns the answer, or nil when answer will
+// be called with it later.
+func (c *client) request(ctx context.Context, id modbus.UnitID, req modbus.PDU, answer func(modbus.PDU)) modbus.PDU {
+	g := c.g
+	g.count(c, func(s *Counters) { s.Requests++ })
+	unit, err := g.check(c, id, req)
+	if err == nil && !changes(req) && g.o.Memory != nil {
+		if a, ok := g.o.Memory.Answer(unit, req); ok {
+			g.count(c, func(s *Counters) { s.Remembered++ })
+			return a.PDU
+		}
+	}
+	if err == nil {
+		select {
+		case c.queued <- struct{}{}:
+		default:
+			err = modbus.ServerDeviceBusy
+		}
+	}
+	if err != nil {
+		return c.declined(req, err)
+	}
+	c.asking.Go(func() {
+		resp, err := c.ask(ctx, unit, req)
+		if err != nil {
+			resp = c.declined(req, err)
+		}
+		answer(resp)
+		<-c.queued
+	})
+	return nil
+}
+
+// declined returns the answer to a request that failed.
+func (c *client) declined(req modbus.PDU, err error) modbus.PDU {
+	e := exception(err)
+	c.g.count(c, func(s *Counters) {
+		s.Declined++
+		if e == modbus.ServerDeviceBusy {
+			s.Busy++
+		}
+	})
+	return e.Answer(req)
+}
+
+// exception returns the code that tells a client of an error.
+func exception(err error) modbus.Exception {
+	e, declined := errors.AsType[modbus.Exception](err)
+	switch {
+	case declined:
+		return e
+	case errors.Is(err, bus.ErrUnitDown), errors.Is(err, modbus.ErrTimeout), errors.Is(err, modbus.ErrDamaged):
+		return modbus.GatewayTarget
+	case errors.Is(err, bus.ErrNotConnected):
+		return modbus.GatewayPath
+	case gaveUp(err):
+		return modbus.ServerDeviceBusy
+	}
+	return modbus.ServerDeviceFailure
+}
+
+// check returns the unit on the line that a request is for, or the exception to
+// decline it with.
+func (g *Gateway) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.UnitID, error) {
+	unit, known := g.unit(id)
+	if !known {
+		return 0, modbus.GatewayPath
+	}
+	r, err := g.o.Dialects[unit].ParseRequest(req)
+	switch {
+	case !c.mayRead():
+		return 0, modbus.IllegalFunction
+	case err != nil:
+		return 0, err
+	case changes(req) && !g.allows(c, unit, r):
+		c.refusals.refused(c, unit, req)
+		return 0, modbus.IllegalFunction
+	}
+	return unit, nil
+}
+
+// unit returns the unit on the line that clients mean by an id.
+func (g *Gateway) unit(id modbus.UnitID) (unit modbus.UnitID, known bool) {
+	const last = 247
+	if g.o.Units == nil {
+		return id, id != modbus.Broadcast && id <= last
+	}
+	unit, known = g.o.Units[id]
+	return unit, known && unit != modbus.Broadcast && unit <= last
+}
+
+// changes reports whether a request may change something in a unit. Of the
+// diagnostics of function 8 some restart it, silence it or clear its counters.
+func changes(req modbus.PDU) bool {
+	return req.Function().Writes() || req.Function() == modbus.FuncDiagnostics
+}
+
+// ask sends a request when the client's turn has come.
+func (c *client) ask(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if changes(req) {
+		return c.write(ctx, unit, req)
+	}
+	return c.g.calls.do(ctx, question{unit, string(req)}, func() (modbus.PDU, error) {
+		return c.read(ctx, unit, req)
+	})
+}
+
+func (c *client) read(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
+	t := &c.g.turns
+	if err := t.take(ctx, c); err != nil {
+		return nil, err
+	}
+	asked := time.Now()
+	a, err := c.g.o.Line.Do(ctx, bus.Poll, unit, req)
+	t.pass(asked, a)
+	c.g.count(c, func(s *Counters) { s.Exchanges++ })
+	return a.PDU, err
+}
+
+// write goes ahead of all reads: somebody waits for it. What was read before it
+// says nothing any more, even if it failed: the unit may have obeyed.
+func (c *client) write(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
+	a, err := c.g.o.Line.Do(ctx, bus.Operator, unit, req)
+	if c.g.o.Memory != nil {
+		c.g.o.Memory.Forget(unit)
+	}
+	c.g.count(c, func(s *Counters) { s.Exchanges++; s.Writes++ })
+	c.g.o.Audit(c.event(unit, req, err))
+	return a.PDU, err
+}
+
+// Write is what clients may write.
+type Write struct {
+	Unit      modbus.UnitID         // its id on the line
+	Functions []modbus.FunctionCode // nil is 5, 6, 15 and 16
+	// First and Last are the addresses that may be written, both inclusive. A
+	// function without addresses, 8 or 21, is allowed by 0 to 65535 only.
+	First, Last uint16
+	// Roles are those that may write it on a connection of Modbus/TCP Security,
+	// and then nobody may without one; nil: every client may.
+	Roles []string
+}
+
+// usualWrites are what is allowed where no functions are given.
+var usualWrites = []modbus.FunctionCode{modbus.FuncWriteCoil, modbus.FuncWriteRegister, modbus.FuncWriteCoils, modbus.FuncWriteRegisters}
+
+// allows reports whether a write is on the list.
+func (g *Gateway) allows(c *client, unit modbus.UnitID, r modbus.Request) bool {
+	return slices.ContainsFunc(g.o.Writes, func(w Write) bool {
+		return w.Unit == unit && w.covers(r) && (w.Roles == nil || c.role != "" && slices.Contains(w.Roles, c.role))
+	})
+}
+
+func (w Write) covers(r modbus.Request) bool {
+	functions := w.Functions
+	if functions == nil {
+		functions = usualWrites
+	}
+	first, last := int(r.Addr), int(r.Addr)+r.Quantity-1
+	if r.Function == modbus.FuncDiagnostics || r.Function == modbus.FuncWriteFileRecords {
+		first, last = 0, 65535
+	}
+	return slices.Contains(functions, r.Function) && first >= int(w.First) && last <= int(w.Last)
+}
