@@ -173,7 +173,7 @@ func TestPlanFollowsTheTurnaround(t *testing.T) {
 }
 
 // items is a unit that holds floats at 7001 and on, one address each.
-type items struct{ line }
+type items struct{ requests []modbus.Request }
 
 func (l *items) Do(_ context.Context, _ bus.Class, _ modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
 	r, err := modbus.ParseRequest(req)
@@ -211,15 +211,15 @@ func TestItemsOfADialectAreSlicedByTheirBytes(t *testing.T) {
 }
 
 // short answers every read with one register.
-type short struct{ line }
+type short struct{}
 
-func (*short) Do(context.Context, bus.Class, modbus.UnitID, modbus.PDU) (modbus.Answer, error) {
+func (short) Do(context.Context, bus.Class, modbus.UnitID, modbus.PDU) (modbus.Answer, error) {
 	return modbus.Answer{PDU: modbus.PDU{3, 2, 0, 0}}, nil
 }
 
 func TestAnswerThatIsTooShortIsNoValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := scanWith(t, time.Second/2, group(register(1, 1, 0), register(2, 1, 1)), new(short), scan.Options{})
+		s := scanWith(t, time.Second/2, group(register(1, 1, 0), register(2, 1, 1)), short{}, scan.Options{})
 		if diff := cmp.Diff([]string{"bad: comm", "bad: comm"}, qualities(s)); diff != "" {
 			t.Error(diff)
 		}

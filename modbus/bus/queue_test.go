@@ -86,6 +86,20 @@ func TestCallerThatGivesUpLeavesTheOthersTheirAnswer(t *testing.T) {
 	})
 }
 
+func TestReadThatNobodyWaitsForIsNotSentAgain(t *testing.T) {
+	inBubble(t, on9600(units(1)), Options{}, func(t *testing.T, b bench) {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if _, err := b.Do(ctx, Poll, 9, readRegisters(t, 0, 1)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(5 * time.Second)
+		if got := b.stats(9); got.Requests != 1 || got.Timeouts != 1 {
+			t.Errorf("%+v, want one request that timed out", got)
+		}
+	})
+}
+
 func TestObserverSeesAnswersToReadsBeforeWhoeverAsked(t *testing.T) {
 	inBubble(t, on9600(units(2)), Options{}, func(t *testing.T, b bench) {
 		var seen []modbus.UnitID
