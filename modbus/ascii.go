@@ -122,7 +122,7 @@ func (asciiCodec) anyAnswer(b []byte, end int) found {
 
 func (asciiCodec) request(b []byte, _ bool) found {
 	for start, end := range stretches(b) {
-		if f := whole(b, start, end); f.length > 0 && f.unit <= lastUnit {
+		if f := whole(b, start, end); f.length > 0 && f.unit <= lastUnit && f.pdu.Function()&exceptionBit == 0 {
 			return f
 		}
 	}

@@ -44,6 +44,7 @@ func TestServerFindsASCIIRequests(t *testing.T) {
 		{"odd digits", []piece{{0, []byte(":1103000A00030\r\n")}}, nil},
 		{"no PDU", []piece{{0, []byte(":11EF\r\n")}}, nil},
 		{"for a reserved unit", []piece{{0, spell(248, 3, 0, 10, 0, 3)}}, nil},
+		{"exception of another unit", []piece{{0, spell(17, 0x83, 2)}}, nil},
 		{"unknown function", []piece{{0, spell(17, 99, 1)}}, spell(17, 0xE3, 1)},
 		{"missing address", []piece{{0, spell(17, 3, 0, 10, 0, 4)}}, spell(17, 0x83, 2)},
 		{"broadcast", []piece{{0, spell(0, 6, 0, 10, 0, 42)}, {time.Millisecond, spell(17, 3, 0, 10, 0, 1)}}, spell(17, 3, 2, 0, 42)},

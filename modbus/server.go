@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -38,6 +39,12 @@ func Serve(ctx context.Context, c Conn, f Framing, t LineTiming, h Handler) erro
 type server struct {
 	wire    wire
 	handler Handler
+
+	echo    echo      // not on TCP, as the rest
+	sent    []byte    // the last answer, until something is heard
+	repeats bool      // it was a copy of its request
+	prompt  time.Time // until when its echo has to come
+	copies  int       // requests in a row that were a copy of the answer before them, as prompt as an echo
 }
 
 // serveTCP answers until the stream ends.
@@ -67,8 +74,10 @@ func (s *server) serveTCP(ctx context.Context) error {
 // serveLine answers until the line is gone.
 func (s *server) serveLine(ctx context.Context) error {
 	for silent := false; ; {
+		s.dropEcho()
 		f := s.wire.codec().request(s.wire.in, silent)
 		if f.length > 0 {
+			s.notEchoed(f.start)
 			if err := s.answer(ctx, f); err != nil {
 				return err
 			}
@@ -76,6 +85,7 @@ func (s *server) serveLine(ctx context.Context) error {
 			continue
 		}
 		if silent {
+			s.sent = nil // what came instead may be its echo, damaged
 			s.wire.take(len(s.wire.in))
 		}
 		var err error
@@ -83,6 +93,38 @@ func (s *server) serveLine(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// maxCopies is how often in a row a client may at once ask again what it was
+// answered, such as the same write of one item, before that is taken for an echo.
+const maxCopies = 3
+
+// dropEcho drops a copy of the last answer, which a two-wire adapter hears
+// itself send: one that is a request as well would be answered again for ever.
+func (s *server) dropEcho() {
+	if s.echo == echoAbsent || s.sent == nil || !bytes.HasPrefix(s.wire.in, s.sent) {
+		return
+	}
+	if s.wire.at[0].Before(s.prompt) {
+		s.copies++
+	}
+	if s.echo == echoPresent || !s.repeats || s.copies == maxCopies {
+		s.echo = echoPresent
+		s.wire.take(len(s.sent))
+	}
+	s.sent = nil
+}
+
+// notEchoed learns from a request before which so many other bytes came: where
+// there are none, a line that repeats what is sent would have shown.
+func (s *server) notEchoed(before int) {
+	if s.sent == nil {
+		return
+	}
+	if before == 0 {
+		s.echo = echoAbsent
+	}
+	s.sent, s.copies = nil, 0
 }
 
 // more waits for bytes; silent tells that the line fell silent behind some.
@@ -110,7 +152,9 @@ func (s *server) answer(ctx context.Context, f found) error {
 			return err
 		}
 	}
-	_, err := s.wire.send(s.wire.codec().seal(nil, f.unit, resp))
+	s.sent, s.repeats = s.wire.codec().seal(nil, f.unit, resp), bytes.Equal(resp, f.pdu)
+	_, err := s.wire.send(s.sent)
+	s.prompt = s.wire.busy.Add(s.wire.pause())
 	return err
 }
 

@@ -138,6 +138,62 @@ func TestBroadcastIsObeyedInSilence(t *testing.T) {
 	})
 }
 
+// twoWire is the end of a line that hears itself.
+type twoWire struct{ *end }
+
+func (w twoWire) Write(p []byte) (int, error) {
+	if _, err := w.in.write(p); err != nil {
+		return 0, err
+	}
+	return w.end.Write(p)
+}
+
+// The answers to some requests are requests themselves.
+func TestServerDoesNotAnswerItself(t *testing.T) {
+	write, reading := modbus.PDU{6, 0, 10, 0, 42}, modbus.PDU{3, 0, 10, 0, 1}
+	tests := []struct {
+		name  string
+		echo  bool
+		first modbus.PDU
+		more  int // answers to itself, until it knows
+	}{
+		{"echo, read first", true, reading, 0},
+		{"echo, writes only", true, write, 2},
+		{"no echo, read first", false, reading, 0},
+		{"no echo, writes only", false, write, 0},
+	}
+	for f, l := range map[modbus.Framing]language{modbus.RTU: rtu, modbus.ASCII: ascii} {
+		for _, tt := range tests {
+			t.Run(tt.name+"/"+f.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					units, _ := station()
+					near, far := cable()
+					var c modbus.Conn = far
+					if tt.echo {
+						c = twoWire{far}
+					}
+					go modbus.Serve(t.Context(), c, f, slow, units)
+					want := tt.more * len(l.frame(append([]byte{17}, write...)))
+					for _, req := range []modbus.PDU{tt.first, write, write, write, write, reading, write, write} {
+						resp := req
+						if req.Function().Reads() {
+							resp = modbus.PDU{3, 2, 0, 0}
+						}
+						want += len(l.frame(append([]byte{17}, resp...)))
+						near.Write(l.frame(append([]byte{17}, req...)))
+						time.Sleep(time.Second)
+					}
+					near.Close()
+					synctest.Wait()
+					if got := len(near.in.b); got != want {
+						t.Errorf("%d bytes answered, want %d", got, want)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestServerOnTCP(t *testing.T) {
 	tests := []struct {
 		name string
