@@ -77,22 +77,18 @@ func (d *Diagnostics) note(event byte) {
 // watch lets answer answer a request and keeps the books about it.
 func (d *Diagnostics) watch(unit UnitID, req PDU, answer func(PDU) PDU) (resp PDU, ok bool) {
 	silent := d.received(unit)
-	if silent && !restarts(req) {
+	if silent && !DiagRestart.asks(req) {
 		d.Count(func(c *BusCounters) { c.NoResponse++ })
 		return nil, false
 	}
 	resp = answer(req)
-	ok = !silent && !listenOnly(req)
+	_, declined := resp.exception()
+	ok = !silent && (declined || !DiagListenOnly.asks(req))
 	d.sent(resp, ok && unit != Broadcast)
 	if !ok {
 		return nil, false
 	}
 	return resp, true
-}
-
-// restarts reports whether req is the one that ends listen-only mode.
-func restarts(req PDU) bool {
-	return len(req) == 5 && req.Function() == FuncDiagnostics && req[1] == 0 && req[2] == byte(DiagRestart)
 }
 
 // received counts a request and reports whether the unit only listens.

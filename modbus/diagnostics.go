@@ -47,14 +47,9 @@ func Loopback(data []byte) (PDU, error) {
 	return append(PDU{byte(FuncDiagnostics), 0, 0}, data...), nil
 }
 
-// loopback reports whether p is of function 8, sub-function 0.
-func loopback(p PDU) bool {
-	return len(p) >= 3 && p.Function() == FuncDiagnostics && p[1] == 0 && p[2] == 0
-}
-
-// listenOnly reports whether p is the request that no unit answers.
-func listenOnly(p PDU) bool {
-	return len(p) >= 3 && p.Function() == FuncDiagnostics && p[1] == 0 && p[2] == byte(DiagListenOnly)
+// asks reports whether p is a request of function 8 with this sub-function.
+func (s Diagnostic) asks(p PDU) bool {
+	return len(p) >= 5 && p.Function() == FuncDiagnostics && binary.BigEndian.Uint16(p[1:]) == uint16(s)
 }
 
 // DiagnosticValue returns the sub-function and the value, or the first two

@@ -43,7 +43,7 @@ func (p pending) of(unit UnitID) *debt {
 // sent remembers a request. A unit that listens only owes nothing: else it
 // could never be told to restart.
 func (d *debt) sent(s shape) {
-	if listenOnly(PDU(s.head)) {
+	if DiagListenOnly.asks(PDU(s.head)) {
 		return
 	}
 	d.shapes = append(d.shapes, s)

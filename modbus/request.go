@@ -242,7 +242,7 @@ func (d Dialect) complete(req PDU) bool {
 	switch fc := req.Function(); {
 	case fc == FuncDiagnostics && len(req) > 5:
 		// Only a loopback has more data. V1.1b3, section 6.8.
-		return loopback(req) && len(req)%2 == 1 && len(req) <= MaxPDU
+		return DiagLoopback.asks(req) && len(req)%2 == 1 && len(req) <= MaxPDU
 	case fc == FuncWriteRegister && len(req) >= 3:
 		size := d.size(fc, binary.BigEndian.Uint16(req[1:]), 1)
 		return size < 0 || len(req) == 3+size
