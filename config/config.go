@@ -34,9 +34,11 @@ type Config struct {
 	Lines  []Line // serial lines and endpoints
 	Units  []Unit
 	Groups []Group
-	Buffer Buffer
-	Uplink *Uplink // nil: the site only buffers
-	Status Status
+	// Harvests are the units that keep archives.
+	Harvests []Harvest
+	Buffer   Buffer
+	Uplink   *Uplink // nil: the site only buffers
+	Status   Status
 	// Hash names the configuration: the first 8 bytes of SHA-256 over the file
 	// and its tag lists.
 	Hash [8]byte
@@ -47,6 +49,7 @@ type Site struct {
 	ID          string // [a-z0-9-]{1,32}
 	DisplayName string
 	Location    *time.Location // for what people read
+	DayStart    time.Duration  // time of day at which a gas day begins
 	TopicPrefix string         // "" or ending in a slash
 }
 
@@ -137,9 +140,12 @@ func parse(path string, text []byte) (*Config, error) {
 func (r *reader) config(root *table) *Config {
 	c := &Config{Site: r.site(root), Buffer: r.buffer(root)}
 	c.Lines = r.lines(root)
-	units := r.units(root, c.Lines)
+	units := r.units(root, c.Lines, c.Site)
 	for _, u := range units {
 		c.Units = append(c.Units, Unit{u.name, u.line, u.id})
+		if u.harvest != nil {
+			c.Harvests = append(c.Harvests, Harvest{u.line, *u.harvest})
+		}
 	}
 	c.Groups = r.groups(root, units)
 	c.Uplink = r.uplink(root, c.Site)
@@ -166,6 +172,7 @@ func (r *reader) site(root *table) (s Site) {
 		t.fail("timezone", "%q is no IANA time zone: use one as Europe/Oslo or UTC", zone)
 		s.Location = time.UTC
 	}
+	s.DayStart = t.dayStart("gas_day_start")
 	s.TopicPrefix = t.text("topic_prefix", "")
 	if s.TopicPrefix != "" && (!strings.HasSuffix(s.TopicPrefix, "/") || strings.ContainsAny(s.TopicPrefix, "+#")) {
 		t.fail("topic_prefix", "%q must end in a slash and hold neither + nor #", s.TopicPrefix)

@@ -13,13 +13,13 @@ import (
 // profile lays the profile that a unit names under what the file says of the
 // unit, and returns the profile's points as rows, which its own notation of
 // addresses and byte order go with; nil without one.
-func (t *table) profile(unit string) (rows []*table, n notation) {
+func (t *table) profile(u *unit) (rows []*table, n notation) {
 	pt := t.sub("profile", t.name+" profile")
 	if pt == nil {
 		return nil, n
 	}
 	name := pt.needText("name", "one of "+strings.Join(profile.Names(), ", "))
-	prefix := pt.text("prefix", unit+".")
+	prefix := pt.text("prefix", u.name+".")
 	only := pt.words("only")
 	group := pt.text("group", "")
 	n.order = pt.text("order", "")
@@ -28,6 +28,7 @@ func (t *table) profile(unit string) (rows []*table, n notation) {
 		pt.fail("first_id", "is missing: the profile's points are numbered from it, once and for ever")
 	}
 	changes := pt.subs("point")
+	archives := pt.subs("archive")
 	if name == "" {
 		return nil, n
 	}
@@ -41,9 +42,10 @@ func (t *table) profile(unit string) (rows []*table, n notation) {
 	}
 	points := profilePoints(p)
 	pt.checkTags(points, only, changes)
+	u.archives = pt.profileArchives(p, archives)
 	for key, v := range p.Unit {
 		switch key {
-		case "point":
+		case "point", "archive":
 		case "addresses":
 			n.addresses = v.(string)
 		case "order":
@@ -66,14 +68,46 @@ func (t *table) profile(unit string) (rows []*table, n notation) {
 			row.values["group"] = group
 		}
 		for _, c := range changes {
-			if c.text("tag", "") == tag {
-				row.change(c)
+			if c.text("tag", "") != tag {
+				continue
 			}
+			for _, key := range []string{"id", "address"} {
+				if c.has(key) {
+					c.fail(key, "is the profile's: write a point of your own under [[unit.point]]")
+				}
+			}
+			row.change(c)
 		}
 		row.values["tag"] = prefix + tag
 		rows = append(rows, row)
 	}
 	return rows, n
+}
+
+// profileArchives completes the profile's archives by what the file says of
+// them, which at the least is an id: only those are harvested.
+func (t *table) profileArchives(p *profile.Profile, wanted []*table) (rows []*table) {
+	known, _ := p.Unit["archive"].([]any)
+	for _, w := range wanted {
+		name := w.needText("name", "of the profile's archive")
+		var names []string
+		row := newTable(t.probs, w.name, nil, w.where)
+		for _, e := range known {
+			values := e.(map[string]any)
+			names = append(names, values["name"].(string))
+			if values["name"] == name {
+				row.values = values
+				row.change(w)
+			}
+		}
+		switch {
+		case row.values != nil:
+			rows = append(rows, row)
+		case name != "":
+			w.fail("name", "the profile has no archive %q: it has %s", name, strings.Join(names, ", "))
+		}
+	}
+	return rows
 }
 
 // profilePoints returns the points of a profile; their shape is tested with it.
@@ -84,13 +118,8 @@ func profilePoints(p *profile.Profile) (points []map[string]any) {
 	return points
 }
 
-// change takes over what the file says of a point of the profile.
+// change takes over what the file says of a part of the profile.
 func (t *table) change(c *table) {
-	for _, key := range []string{"id", "address"} {
-		if c.has(key) {
-			c.fail(key, "is the profile's: write a point of your own under [[unit.point]]")
-		}
-	}
 	maps.Copy(t.values, c.values)
 	t.where = c.where
 	for key := range c.values {

@@ -60,6 +60,22 @@ func TestProfileGivesPointsAndKeys(t *testing.T) {
 	}
 }
 
+func TestArchiveOfAProfileIsCompleted(t *testing.T) {
+	const keys = "name = \"rockwell-1758-flo\"\nfirst_id = 100\n[[unit.profile.archive]]\nname = \"daily\"\nid = 900\nrecords = 35\nindex = 7099\n"
+	c, err := load(t, profiled(keys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.Harvests[0].Archives
+	if len(a) != 1 || a[0].Address != 702 || a[0].Records != 35 || a[0].Layout.Size() != 64 {
+		t.Errorf("%+v", a)
+	}
+	_, err = load(t, profiled(strings.Replace(keys, "daily", "weekly", 1)))
+	if err == nil || !strings.Contains(err.Error(), `name: the profile has no archive "weekly": it has hourly, daily`) {
+		t.Error(err)
+	}
+}
+
 func TestProfileMistakes(t *testing.T) {
 	for _, c := range []struct{ keys, want string }{
 		{`first_id = 1`, `name: is missing: one of abb-`},

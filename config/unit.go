@@ -3,12 +3,14 @@ package config
 import (
 	"cmp"
 	"hash"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"skyhaul/edge/archive"
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
 	"skyhaul/edge/textline"
@@ -42,6 +44,9 @@ type unit struct {
 	dialect    modbus.Dialect
 	text       *textline.Instrument // nil for Modbus
 	points     []placed
+	archives   []*table // of its profile
+	harvest    *archive.Spec
+	where      string // in the file
 }
 
 // notation says how a list of points counts addresses and in which order the
@@ -54,7 +59,7 @@ type placed struct {
 	where, group string
 }
 
-func (r *reader) units(root *table, ls []Line) (us []*unit) {
+func (r *reader) units(root *table, ls []Line, site Site) (us []*unit) {
 	type place struct {
 		line string
 		id   modbus.UnitID
@@ -62,6 +67,7 @@ func (r *reader) units(root *table, ls []Line) (us []*unit) {
 	seen := map[place]string{}
 	for _, t := range root.subs("unit") {
 		u := r.unit(t, ls)
+		r.harvest(t, u, site)
 		at := place{u.line, u.id}
 		if other, ok := seen[at]; ok && u.id != 0 {
 			t.fail("id", "%d on %q is unit %q already", u.id, u.line, other)
@@ -74,7 +80,7 @@ func (r *reader) units(root *table, ls []Line) (us []*unit) {
 }
 
 func (r *reader) unit(t *table, ls []Line) *unit {
-	u := &unit{name: t.needText("name", "for messages and people")}
+	u := &unit{name: t.needText("name", "for messages and people"), where: t.where("name")}
 	t.name = "unit " + strconv.Quote(u.name)
 	u.line = t.needText("on", "the name of a line or an endpoint")
 	i := slices.IndexFunc(ls, func(l Line) bool { return l.Name == u.line })
@@ -91,7 +97,7 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 		}
 		ls[i].Text.Instruments[u.id] = u.text
 	}
-	rows, theirs := t.profile(u.name)
+	rows, theirs := t.profile(u)
 	gap := t.duration("min_gap", 0, 0, 10*time.Second)
 	if i >= 0 {
 		ls[i].Bus.Gap[u.id] = gap
@@ -158,7 +164,7 @@ func (t *table) ranges(key string, u *unit) (rs []bus.Range) {
 func (r *reader) ownPoints(t *table, u *unit) {
 	inline := t.subs("point")
 	list := t.text("points", "")
-	if u.addresses == "" && (len(inline) > 0 || list != "" || !t.has("profile")) {
+	if u.addresses == "" && (len(inline) > 0 || list != "" || !t.has("profile") && !t.has("archive") && !t.has("log")) {
 		t.fail("addresses", `is missing: say "modicon", "zero-based" or "one-based": how the tag list counts`)
 		return // every address would be reported for the same cause
 	}
@@ -222,6 +228,31 @@ func (r *reader) unique(us []*unit) {
 			ids[p.ID], tags[p.Tag] = p, p
 		}
 		overlaps(&r.probs, u.points)
+	}
+	for _, u := range us {
+		for id, name := range u.archiveIDs() {
+			if other, ok := ids[id]; ok {
+				r.probs.add("%s: unit %q: %s: id: %d is the id of tag %q (%s) already", u.where, u.name, name, id, other.Tag, other.where)
+			}
+			ids[id] = &placed{Point: scan.Point{Column: point.Column{Tag: name}}, where: u.where}
+		}
+	}
+}
+
+// archiveIDs gives the ids of what the unit keeps, and the names.
+func (u *unit) archiveIDs() iter.Seq2[point.ID, string] {
+	return func(yield func(point.ID, string) bool) {
+		if u.harvest == nil {
+			return
+		}
+		for _, a := range u.harvest.Archives {
+			if !yield(a.ID, a.Name) {
+				return
+			}
+		}
+		if l := u.harvest.Log; l != nil {
+			yield(l.ID, l.Name)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"skyhaul/bufferstore"
 	"skyhaul/config"
+	"skyhaul/edge/archive"
 	"skyhaul/edge/clock"
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
@@ -47,6 +48,7 @@ type Daemon struct {
 	schemas  *Schemas
 	lines    []*line
 	scanners []*scanner
+	harvests []*archive.Harvester
 	keeper   *keeper
 	thinner  *thinner
 	ledger   *link.Ledger // nil without an uplink
@@ -133,6 +135,11 @@ func (d *Daemon) connect() error {
 		}
 		d.scanners = append(d.scanners, &scanner{s, g})
 	}
+	for i := range d.opts.Config.Harvests {
+		if err := d.connectHarvest(&d.opts.Config.Harvests[i]); err != nil {
+			return err
+		}
+	}
 	if d.opts.Config.Uplink == nil {
 		return nil
 	}
@@ -169,6 +176,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	for _, s := range d.scanners {
 		acquiring.start(s.Run)
+	}
+	for _, h := range d.harvests {
+		acquiring.start(h.Run)
 	}
 
 	<-ctx.Done()
