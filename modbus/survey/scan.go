@@ -1,0 +1,470 @@
+package survey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"skyhaul/modbus"
+	"skyhaul/modbus/tap"
+)
+
+// Port is a serial port that can be opened with any settings. It is closed
+// before it is opened again.
+type Port func(context.Context, Settings) (modbus.Conn, error)
+
+// Options says what to scan.
+type Options struct {
+	Settings []Settings      // in the order to try
+	Units    []modbus.UnitID // likewise
+	Timeout  time.Duration   // silence granted for an answer; 0 is 100 ms
+	Listen   time.Duration   // how long to listen for other clients; 0 is 1.5 s
+
+	// Progress, unless nil, is told of each request before it is sent.
+	Progress func(Progress)
+}
+
+// Progress is how far a scan is.
+type Progress struct {
+	Settings    Settings
+	Unit        modbus.UnitID // 0 while listening
+	Done, Total int           // requests
+	Left        time.Duration // about
+	Found       []modbus.UnitID
+}
+
+const (
+	defaultTimeout = 100 * time.Millisecond
+	defaultListen  = 1500 * time.Millisecond
+	slowTimeout    = time.Second // for a unit that was heard late
+	lateBy         = 8           // requests after which an answer may still come
+	linger         = 250 * time.Millisecond
+	firstUnits     = 4 // that are asked at all settings before the rest is
+	repeats        = 4 // requests to a unit that was found or heard
+	talk           = 4 // bytes in a silent line that are more than a switched transceiver
+)
+
+// Verdict is what a scan comes to.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Nothing     Verdict = iota // not a byte came
+	Answers                    // units answer
+	Noisy                      // units answer, but often damaged
+	Twins                      // two units have one id
+	Garbled                    // bytes came, but no frame at any settings
+	OnlyEcho                   // nothing but the echo of what was sent
+	Occupied                   // another client talks
+	Refused                    // an endpoint's port is closed
+	Filtered                   // an endpoint's host does not even refuse
+	NotModbus                  // an endpoint answers something else
+	HangsUp                    // an endpoint takes connections and ends them
+	OnlyGateway                // a gateway answers for units that do not
+)
+
+// Report is what a scan has found.
+type Report struct {
+	Verdict  Verdict
+	Evidence string // one sentence, with what to do
+	Settings Settings
+	Framing  modbus.Framing // of an endpoint
+	Echo     bool           // the line repeats what is sent
+	Units    []Found        // by id
+	Requests int
+}
+
+// Found is a unit that answers.
+type Found struct {
+	Unit       modbus.UnitID
+	Asked      int
+	Intact     int           // answers
+	Damaged    int           // answers
+	Turnaround time.Duration // mean silence before an answer
+}
+
+// ids lists the units that were found.
+func (r *Report) ids() (ids []modbus.UnitID) {
+	for _, f := range r.Units {
+		ids = append(ids, f.Unit)
+	}
+	return ids
+}
+
+// scan is a scan at work.
+type scan struct {
+	o     Options
+	port  Port
+	began time.Time
+	done  int
+	total int
+
+	report  Report
+	spoke   map[Settings]*reaction
+	unasked int // bytes without a request
+}
+
+// reaction is what came back at some settings.
+type reaction struct {
+	asked   int
+	units   map[modbus.UnitID]bool // whose requests were followed by bytes that were no echo
+	bytes   int
+	echo    int // bytes
+	zeroish int // bytes 00 and FF, which breaks and stuck lines make
+}
+
+// Scan looks for units on a line: it listens whether another client talks, and
+// asks the units at all settings until one answers. The error is that of the
+// port, or of ctx; what can be wrong with a line is in the report.
+func Scan(ctx context.Context, port Port, o Options) (Report, error) {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Listen <= 0 {
+		o.Listen = defaultListen
+	}
+	s := &scan{o: o, port: port, began: time.Now(), total: len(o.Settings) * len(o.Units), spoke: map[Settings]*reaction{}}
+	if busy, err := s.listen(ctx); busy || err != nil {
+		return s.report, err
+	}
+	if err := s.search(ctx); err != nil {
+		return s.report, err
+	}
+	if err := s.askAgain(ctx); err != nil {
+		return s.report, err
+	}
+	return s.conclude(), nil
+}
+
+// search asks a few units at all settings and then the rest, until one answers;
+// at its settings it asks all.
+func (s *scan) search(ctx context.Context) error {
+	n := min(firstUnits, len(s.o.Units))
+	first, rest := s.o.Units[:n], s.o.Units[n:]
+	for _, set := range s.o.Settings {
+		found, err := s.try(ctx, set, first)
+		if err != nil {
+			return err
+		}
+		if found {
+			s.total = s.done + len(rest)
+			_, err = s.try(ctx, set, rest)
+			return err
+		}
+	}
+	for _, set := range s.o.Settings {
+		if found, err := s.try(ctx, set, rest); found || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scan) tell(set Settings, unit modbus.UnitID) {
+	if s.o.Progress == nil {
+		return
+	}
+	p := Progress{Settings: set, Unit: unit, Done: s.done, Total: s.total, Found: s.report.ids()}
+	if s.done > 0 {
+		p.Left = time.Duration(float64(time.Since(s.began)) / float64(s.done) * float64(s.total-s.done))
+	}
+	s.o.Progress(p)
+}
+
+// overheard counts the requests of another client.
+type overheard struct {
+	requests int
+	units    []modbus.UnitID
+}
+
+// Handle notes a request and stays silent.
+func (h *overheard) Handle(unit modbus.UnitID, _ modbus.PDU) (modbus.PDU, bool) {
+	h.requests++
+	if !slices.Contains(h.units, unit) {
+		h.units = append(h.units, unit)
+	}
+	return nil, false
+}
+
+// listen finds out whether another client talks, at the first settings and, if
+// there are bytes at all, at the others.
+func (s *scan) listen(ctx context.Context) (busy bool, err error) {
+	for i, set := range s.o.Settings {
+		s.tell(set, 0)
+		heard, bytes, err := s.overhear(ctx, set)
+		if err != nil {
+			return false, err
+		}
+		if i == 0 {
+			s.unasked = bytes
+		}
+		if heard.requests > 0 {
+			s.report.Verdict, s.report.Settings = Occupied, set
+			s.report.Evidence = fmt.Sprintf("another client talks on the line at %s: in %v it asked %s %s: "+
+				"two clients disturb each other: end it, or listen with skyhaul modbus trace",
+				set, s.o.Listen, listIDs(heard.units), times(heard.requests))
+			return true, nil
+		}
+		if bytes < talk {
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *scan) overhear(ctx context.Context, set Settings) (heard *overheard, bytes int, err error) {
+	conn, err := s.port(ctx, set)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer conn.Close()
+	listening, cancel := context.WithTimeout(ctx, s.o.Listen)
+	defer cancel()
+	heard = &overheard{}
+	conn = tap.NewConn(conn, time.Now(), func(c tap.Chunk) { bytes += len(c.Bytes) })
+	err = modbus.Serve(listening, conn, set.Framing, set.Timing(), heard)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return heard, bytes, err
+}
+
+// line is a port open at some settings.
+type line struct {
+	set    Settings
+	conn   modbus.Conn
+	client *modbus.Client
+	heard  []byte // since the last request, echoes included
+}
+
+func (s *scan) open(ctx context.Context, set Settings) (*line, error) {
+	conn, err := s.port(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	l := &line{set: set}
+	l.conn = tap.NewConn(conn, time.Now(), func(c tap.Chunk) {
+		if c.Direction == tap.Received {
+			l.heard = append(l.heard, c.Bytes...)
+		}
+	})
+	l.client = modbus.NewClient(l.conn, set.Framing, set.Timing())
+	return l, nil
+}
+
+// probe is the request that every unit understands: it reads one register or
+// declines that.
+func probe() modbus.PDU {
+	req, err := modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1)
+	if err != nil {
+		panic(err) // the request above is right
+	}
+	return req
+}
+
+// try asks units at some settings, and those that answer some more.
+func (s *scan) try(ctx context.Context, set Settings, units []modbus.UnitID) (found bool, err error) {
+	if len(units) == 0 {
+		return false, nil
+	}
+	l, err := s.open(ctx, set)
+	if err != nil {
+		return false, err
+	}
+	defer l.conn.Close()
+	r := s.spoke[set]
+	if r == nil {
+		r = &reaction{units: map[modbus.UnitID]bool{}}
+		s.spoke[set] = r
+	}
+	before := len(s.report.Units)
+	var slow []modbus.UnitID // may answer late
+	for i, unit := range units {
+		s.tell(set, unit)
+		stray, err := s.ask(ctx, l, r, unit, s.o.Timeout)
+		if err != nil {
+			return false, err
+		}
+		s.done++
+		if stray {
+			slow = append(slow, units[max(0, i-lateBy):i+1]...)
+		}
+	}
+	more, err := l.listenOn(ctx, linger)
+	if err != nil {
+		return false, err
+	}
+	if more > talk {
+		slow = append(slow, units[max(0, len(units)-lateBy):]...)
+	}
+	if !r.everywhere() {
+		err = s.askSlowly(ctx, l, r, slow)
+	}
+	return len(s.report.Units) > before, err
+}
+
+// askSlowly asks once more, with patience, the units that may answer late.
+func (s *scan) askSlowly(ctx context.Context, l *line, r *reaction, units []modbus.UnitID) error {
+	slices.Sort(units)
+	for _, unit := range slices.Compact(units) {
+		if slices.Contains(s.report.ids(), unit) {
+			continue
+		}
+		s.tell(l.set, unit)
+		if _, err := s.ask(ctx, l, r, unit, slowTimeout); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask sends the probe to a unit and some more requests if it answers. It
+// reports whether bytes came that were not the answer.
+func (s *scan) ask(ctx context.Context, l *line, r *reaction, unit modbus.UnitID, timeout time.Duration) (stray bool, err error) {
+	before := l.client.Counters()
+	l.heard = nil
+	s.report.Requests++
+	_, err = l.client.Do(ctx, unit, probe(), timeout)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	_, declined := errors.AsType[modbus.Exception](err)
+	ok := err == nil || declined
+	if !ok && !errors.Is(err, modbus.ErrTimeout) && !errors.Is(err, modbus.ErrDamaged) {
+		return false, err
+	}
+	stray = r.note(unit, l.heard, int(l.client.Counters().EchoBytes-before.EchoBytes), ok)
+	if ok {
+		return stray, s.confirm(ctx, l, unit)
+	}
+	return stray, nil
+}
+
+// note counts what followed a request and reports whether it was anything but
+// answer and echo.
+func (r *reaction) note(unit modbus.UnitID, heard []byte, echo int, ok bool) bool {
+	r.asked++
+	r.echo += echo
+	n := len(heard) - echo
+	if ok {
+		delete(r.units, unit)
+	}
+	if ok || n <= 0 {
+		return false
+	}
+	r.bytes += n
+	r.units[unit] = true
+	for _, b := range heard {
+		if b == 0 || b == 0xFF {
+			r.zeroish++
+		}
+	}
+	return true
+}
+
+// confirm asks a unit that answered some more, and listens behind each answer
+// for another one.
+func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
+	f := Found{Unit: unit}
+	var silence time.Duration
+	for i := range repeats {
+		req, err := modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1+i%2)
+		if err != nil {
+			return err
+		}
+		f.Asked++
+		l.heard = nil
+		a, err := l.client.Do(ctx, unit, req, slowTimeout)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		_, declined := errors.AsType[modbus.Exception](err)
+		switch {
+		case err == nil || declined:
+			f.Intact++
+			if err == nil {
+				silence += max(0, a.FirstByte-l.set.Timing().Wire(8+1))
+			}
+		case errors.Is(err, modbus.ErrDamaged):
+			f.Damaged++
+		case !errors.Is(err, modbus.ErrTimeout):
+			return err
+		}
+		more, err := l.listenOn(ctx, s.o.Timeout)
+		if err != nil {
+			return err
+		}
+		if more > talk {
+			f.Damaged++
+		}
+	}
+	if f.Intact > 0 {
+		f.Turnaround = silence / time.Duration(f.Intact)
+	}
+	s.report.Settings = l.set
+	s.report.Units = append(s.report.Units, f)
+	return nil
+}
+
+// listenOn returns how many bytes come within a time.
+func (l *line) listenOn(ctx context.Context, d time.Duration) (n int, err error) {
+	if err := l.conn.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return 0, err
+	}
+	buf := make([]byte, 256)
+	for ctx.Err() == nil {
+		k, err := l.conn.Read(buf)
+		n += k
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+	}
+	return n, context.Cause(ctx)
+}
+
+// askAgain asks the few units whose requests alone were followed by bytes, at
+// the settings where they were: whether they stay garbled tells why. Once
+// units have answered, only their settings matter.
+func (s *scan) askAgain(ctx context.Context) error {
+	for _, set := range s.o.Settings {
+		r := s.spoke[set]
+		if r == nil || r.everywhere() || len(s.report.Units) > 0 && set != s.report.Settings {
+			continue
+		}
+		if err := s.confirmAll(ctx, set, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scan) confirmAll(ctx context.Context, set Settings, r *reaction) error {
+	units := slices.Sorted(maps.Keys(r.units))
+	if len(units) == 0 {
+		return nil
+	}
+	l, err := s.open(ctx, set)
+	if err != nil {
+		return err
+	}
+	defer l.conn.Close()
+	for _, unit := range units {
+		if slices.Contains(s.report.ids(), unit) {
+			continue
+		}
+		if err := s.confirm(ctx, l, unit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everywhere reports whether bytes followed whatever was sent, to whomever.
+func (r *reaction) everywhere() bool { return r.asked > 1 && len(r.units) > r.asked/2 }
