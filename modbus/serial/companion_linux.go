@@ -13,7 +13,19 @@ import (
 
 // companion is a second descriptor of the device.
 type companion struct {
-	fd int
+	fd      int
+	control control
+	before  icounter // when the port was opened
+	counts  bool     // the driver counts
+}
+
+// control is ioctl(2) on an open device.
+type control func(req uint, arg unsafe.Pointer) error
+
+// unsupported reports whether an error means that a driver has no such call. A
+// pseudo-terminal has none.
+func unsupported(err error) bool {
+	return errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // maxFD is the greatest descriptor a port may get. The library waits with
@@ -27,23 +39,26 @@ func openCompanion(c Config) (*companion, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(fd, c); err != nil {
+	p := &companion{fd: fd, control: func(req uint, arg unsafe.Pointer) error { return ioctl(fd, req, arg) }}
+	if err := p.prepare(c); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return &companion{fd: fd}, nil
+	return p, nil
 }
 
-func prepare(fd int, c Config) error {
-	if fd >= maxFD {
-		return fmt.Errorf("%d files are open; a serial port needs a descriptor below %d", fd, maxFD)
+func (c *companion) prepare(config Config) error {
+	if c.fd >= maxFD {
+		return fmt.Errorf("%d files are open; a serial port needs a descriptor below %d", c.fd, maxFD)
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := unix.Flock(c.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return err
 	}
-	if c.RS485 == nil {
+	c.before, c.counts = readCounters(c.control)
+	setLowLatency(c.control)
+	if config.RS485 == nil {
 		return nil // some adapters break when merely asked
 	}
-	return setRS485(func(req uint, arg unsafe.Pointer) error { return ioctl(fd, req, arg) }, *c.RS485)
+	return setRS485(c.control, *config.RS485)
 }
 
 // alone runs the library's opening so that no child process inherits the port
@@ -58,12 +73,12 @@ func (c *companion) alone(open func() error) error {
 	if err := unix.Fstat(c.fd, &own); err != nil {
 		return err
 	}
-	if isPTY(own.Rdev) {
+	if isPTY(uint64(own.Rdev)) {
 		// A pseudo-terminal stays exclusive after its process was killed, until
 		// the other end closes; a real port does not. The lock has to do.
 		_ = unix.IoctlSetInt(c.fd, unix.TIOCNXCL, 0)
 	}
-	return c.claim(own.Rdev)
+	return c.claim(uint64(own.Rdev))
 }
 
 // isPTY reports whether a device is the near end of a pseudo-terminal: major
@@ -84,7 +99,7 @@ func (c *companion) claim(rdev uint64) error {
 	for _, e := range entries {
 		var s unix.Stat_t
 		fd, err := strconv.Atoi(e.Name())
-		if err != nil || unix.Fstat(fd, &s) != nil || s.Mode&unix.S_IFMT != unix.S_IFCHR || s.Rdev != rdev {
+		if err != nil || unix.Fstat(fd, &s) != nil || s.Mode&unix.S_IFMT != unix.S_IFCHR || uint64(s.Rdev) != rdev {
 			continue
 		}
 		unix.CloseOnExec(fd)
@@ -93,21 +108,6 @@ func (c *companion) claim(rdev uint64) error {
 		}
 	}
 	return nil
-}
-
-// icounter is struct serial_icounter_struct of linux/serial.h.
-type icounter struct {
-	_                                             [6]int32 // modem lines, bytes in, bytes out
-	frame, overrun, parity, breaks, bufferOverrun int32
-	_                                             [9]int32
-}
-
-func (c *companion) lineErrors() (e LineErrors, ok bool) {
-	var n icounter
-	if err := ioctl(c.fd, unix.TIOCGICOUNT, unsafe.Pointer(&n)); err != nil {
-		return LineErrors{}, false
-	}
-	return LineErrors{uint32(n.frame), uint32(n.overrun), uint32(n.parity), uint32(n.breaks), uint32(n.bufferOverrun)}, true
 }
 
 // close gives the lock back.

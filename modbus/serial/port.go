@@ -185,12 +185,17 @@ func (p *Port) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// LineErrors counts what the driver found wrong on the line since it was loaded.
+// LineErrors counts what the driver found wrong on the line.
 type LineErrors struct {
-	Frame, Overrun, Parity, Break, BufferOverrun uint32
+	Frame         uint32 // no stop bit: wrong baud rate, swapped wires, collisions
+	Overrun       uint32 // the UART was not emptied in time
+	Parity        uint32
+	Break         uint32 // line held low: a broken wire, swapped wires
+	BufferOverrun uint32 // the driver was not read in time
 }
 
-// LineErrors returns the driver's counts; ok is false where it keeps none.
+// LineErrors returns what the driver has counted since the port was opened; ok
+// is false where it doesn't count.
 func (p *Port) LineErrors() (e LineErrors, ok bool) {
 	if p.isClosed() {
 		return LineErrors{}, false

@@ -271,8 +271,50 @@ func TestUnpluggedPortSaysSoAndOpensAgain(t *testing.T) {
 	if _, err := Open(c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open without an adapter = %v", err)
 	}
-	plug()
+	far = plug() // under another number, which the link hides
+	p = open(t, c)
+	if _, err := p.Write([]byte{42}); err != nil {
+		t.Fatal(err)
+	}
+	if b := make([]byte, 1); read(t, far, b) != 1 || b[0] != 42 {
+		t.Errorf("the new adapter sent % X", b)
+	}
+}
+
+// read reads once from the far end.
+func read(t *testing.T, far *os.File, b []byte) int {
+	t.Helper()
+	n, err := far.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// An adapter that comes back under another number while the old one is still
+// held: the link leads to the new one.
+func TestLinkLeadsToAnotherDevice(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "by-id")
+	_, first := line(t)
+	far, second := line(t)
+	if err := os.Symlink(first, link); err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Device: link, Baud: 9600}
 	open(t, c)
+	if err := errors.Join(os.Remove(link), os.Symlink(second, link)); err != nil {
+		t.Fatal(err)
+	}
+	p := open(t, c)
+	if _, err := p.Write([]byte{42}); err != nil {
+		t.Fatal(err)
+	}
+	if b := make([]byte, 1); read(t, far, b) != 1 || b[0] != 42 {
+		t.Errorf("the second device sent % X", b)
+	}
+	if _, err := Open(Config{Device: first, Baud: 9600}); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("the first device opens twice: %v", err)
+	}
 }
 
 func TestUnsupportedIsNoError(t *testing.T) {

@@ -2,6 +2,7 @@ package serial
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -13,6 +14,7 @@ import (
 type driver struct {
 	set    kernelRS485
 	refuse error
+	cannot func(*kernelRS485) // what it changes in settings it is given
 }
 
 func (d *driver) ioctl(req uint, arg unsafe.Pointer) error {
@@ -22,6 +24,9 @@ func (d *driver) ioctl(req uint, arg unsafe.Pointer) error {
 	case req == unix.TIOCGRS485:
 		*(*kernelRS485)(arg) = d.set
 	case req == unix.TIOCSRS485:
+		if d.cannot != nil {
+			d.cannot((*kernelRS485)(arg))
+		}
 		d.set = *(*kernelRS485)(arg)
 	}
 	return nil
@@ -41,7 +46,8 @@ func TestRS485KeepsWhatIsNotConfigured(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		d := driver{set: kernelRS485{flags: other | rtsAfterSend | rs485HearSelf}}
+		d := driver{set: kernelRS485{flags: other | rtsAfterSend | rs485HearSelf, rest: [5]uint32{0xA1B2}}}
+		tt.want.rest = d.set.rest
 		if err := setRS485(d.ioctl, tt.config); err != nil || d.set != tt.want {
 			t.Errorf("%+v: got %+v, %v, want %+v", tt.config, d.set, err, tt.want)
 		}
@@ -59,11 +65,29 @@ func TestRS485ErrorIsToldUnlessUnsupported(t *testing.T) {
 	}
 }
 
+func TestRS485ThatTheDriverCannotDoIsTold(t *testing.T) {
+	c := RS485{HearSelf: true, Terminate: true, DelayBefore: 2 * time.Millisecond}
+	tests := []struct {
+		cannot func(*kernelRS485)
+		want   string
+	}{
+		{func(*kernelRS485) {}, ""},
+		{func(k *kernelRS485) { k.flags |= 1 << 8 }, ""}, // nothing that was asked for
+		{func(k *kernelRS485) { k.flags &^= rs485Enabled }, "can't do RS-485"},
+		{func(k *kernelRS485) { k.flags ^= rtsOnSend | rtsAfterSend }, "this level of RTS"},
+		{func(k *kernelRS485) { k.flags &^= rs485Terminate | rs485HearSelf }, "receiving while sending as configured, termination as configured"},
+		{func(k *kernelRS485) { k.delayBefore = 0 }, "these delays"},
+	}
+	for _, tt := range tests {
+		err := setRS485((&driver{cannot: tt.cannot}).ioctl, c)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("got %v, want %q", err, tt.want)
+		}
+	}
+}
+
 func TestRS485LayoutIsTheKernels(t *testing.T) {
 	if n := unsafe.Sizeof(kernelRS485{}); n != 32 {
 		t.Errorf("struct serial_rs485 has %d bytes, want 32", n)
-	}
-	if n := unsafe.Sizeof(icounter{}); n != 80 {
-		t.Errorf("struct serial_icounter_struct has %d bytes, want 80", n)
 	}
 }

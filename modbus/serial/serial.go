@@ -6,10 +6,13 @@
 // panic in the library becomes an error of the port; the file descriptor is not
 // passed on to child processes; a second opening is refused, also for root; the
 // port can be opened again after its adapter was unplugged. The library's list
-// of ports is never asked for: on Linux it opens and reconfigures ports in use.
+// of ports, which on Linux opens and reconfigures ports in use, is asked for on
+// other systems only.
 //
 // On Linux a second descriptor of the device, opened first, holds the lock and
-// serves what the library has no call for. Other systems go without.
+// serves what the library has no call for: RS-485, low latency, the counts of
+// line errors. A driver that knows nothing of these goes without, as do other
+// systems.
 package serial
 
 import (
@@ -48,8 +51,18 @@ type RS485 struct {
 	RTSAfterSend bool          // RTS is on while receiving; else while sending
 	HearSelf     bool          // the receiver stays on while sending
 	Terminate    bool          // the bus is terminated here
-	DelayBefore  time.Duration // from RTS to the first bit, whole milliseconds
-	DelayAfter   time.Duration // from the last bit to RTS, whole milliseconds
+	DelayBefore  time.Duration // from RTS to the first bit, 0 to 100 whole milliseconds
+	DelayAfter   time.Duration // from the last bit to RTS, likewise
+}
+
+// valid reports whether the kernel can keep the delays.
+func (r RS485) valid() bool {
+	for _, d := range []time.Duration{r.DelayBefore, r.DelayAfter} {
+		if d < 0 || d > 100*time.Millisecond || d%time.Millisecond != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // withDefaults returns c with its zero values filled in, or what is wrong with it.
@@ -74,6 +87,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("open %s: parity %q is not N, E, O, M or S", c.Device, c.Parity)
 	case c.StopBits != 1 && c.StopBits != 2:
 		return c, fmt.Errorf("open %s: %d stop bits are not 1 or 2", c.Device, c.StopBits)
+	case c.RS485 != nil && !c.RS485.valid():
+		return c, fmt.Errorf("open %s: RS-485 delays %v and %v are not 0 to 100 whole milliseconds", c.Device, c.RS485.DelayBefore, c.RS485.DelayAfter)
 	}
 	return c, nil
 }

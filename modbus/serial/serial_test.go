@@ -19,6 +19,9 @@ func TestBadConfigIsNamed(t *testing.T) {
 		{Config{Device: "x", Baud: 9600, DataBits: 4}, "4 data bits"},
 		{Config{Device: "x", Baud: 9600, Parity: 'X'}, "parity 'X'"},
 		{Config{Device: "x", Baud: 9600, StopBits: 3}, "3 stop bits"},
+		{Config{Device: "x", Baud: 9600, RS485: &RS485{DelayAfter: 1500 * time.Microsecond}}, "delays 0s and 1.5ms"},
+		{Config{Device: "x", Baud: 9600, RS485: &RS485{DelayBefore: -time.Millisecond}}, "delays -1ms"},
+		{Config{Device: "x", Baud: 9600, RS485: &RS485{DelayBefore: 101 * time.Millisecond}}, "delays 101ms"},
 		{Config{Device: "no/such/port", Baud: 9600}, "no such port"},
 	}
 	for _, tt := range tests {
