@@ -37,7 +37,8 @@ func sum(b []byte) (s byte) {
 }
 
 func (asciiCodec) open(b []byte) bool {
-	return bytes.LastIndexByte(b, ':') > bytes.LastIndexByte(b, '\n')
+	begin := bytes.LastIndexByte(b, ':')
+	return begin > bytes.LastIndexByte(b, '\n') && len(b)-begin < maxASCII
 }
 
 // stretches yields where the parts of b begin and end that may be a frame: from
@@ -62,45 +63,44 @@ func stretches(b []byte) iter.Seq2[int, int] {
 	}
 }
 
-// content returns the bytes that the digits of a stretch stand for, as far as
-// they do, and whether it is an intact frame.
-func content(stretch []byte) (b []byte, whole bool) {
-	digits, ended := bytes.CutSuffix(stretch[1:], []byte("\r\n"))
-	if len(digits) > maxASCII {
-		return nil, false
-	}
-	b = make([]byte, len(digits)/2)
-	n, err := hex.Decode(b, digits)
-	return b[:n], ended && err == nil && n > 2 && n <= 1+MaxPDU+1 && sum(b) == 0
+// candidate is what a stretch of received bytes holds.
+type candidate struct {
+	found
+	content []byte // what its digits stand for, as far as they do
+	open    bool   // its end has not come
 }
 
-// whole returns the frame that a stretch of received bytes is, if it is one.
-func whole(b []byte, start, end int) found {
-	c, ok := content(b[start:end])
-	if !ok {
-		return found{}
+// candidateAt reads the stretch of b from start to end; it is found if it is an
+// intact frame.
+func candidateAt(b []byte, start, end int) (c candidate) {
+	digits, ended := bytes.CutSuffix(b[start+1:end], []byte("\r\n"))
+	if len(digits) > maxASCII {
+		return c
 	}
-	return found{start, end - start, UnitID(c[0]), PDU(c[1 : len(c)-1])}
+	c.open = end == len(b) && b[end-1] != '\n'
+	c.content = make([]byte, len(digits)/2)
+	n, err := hex.Decode(c.content, digits)
+	c.content = c.content[:n]
+	if ended && err == nil && n > 2 && n <= 1+MaxPDU+1 && sum(c.content) == 0 {
+		c.found = found{start, end - start, UnitID(c.content[0]), PDU(c.content[1 : n-1])}
+	}
+	return c
 }
 
 func (asciiCodec) answer(b []byte, want shape) (s sighting) {
 	s.partial = len(b)
 	for start, end := range stretches(b) {
-		f := whole(b, start, end)
-		if f.length > 0 && f.unit == want.unit && want.accepts(f.pdu) {
-			s.found = f
+		c := candidateAt(b, start, end)
+		if c.length > 0 && c.unit == want.unit && want.accepts(c.pdu) {
+			s.found = c.found
 			return s
 		}
-		c, _ := content(b[start:end])
-		_, agreed := want.agree(c)
+		_, agreed := want.agree(c.content)
 		switch {
-		case end == len(b) && b[end-1] != '\n':
-			if len(c) == 0 {
-				agreed = 1 // the colon
-			}
-			if agreed > 0 {
-				s.partial, s.agreed = start, agreed
-			}
+		case c.open && len(c.content) == 0:
+			s.partial, s.agreed = start, 1 // the colon
+		case c.open && agreed > 0:
+			s.partial, s.agreed = start, agreed
 		case agreed >= believed && start <= strayBytes:
 			s.damaged = true
 		}
@@ -113,8 +113,8 @@ func (asciiCodec) anyAnswer(b []byte, end int) found {
 		if start >= end {
 			break
 		}
-		if f := whole(b, start, stop); f.length > 0 {
-			return f
+		if c := candidateAt(b, start, stop); c.length > 0 {
+			return c.found
 		}
 	}
 	return found{}
@@ -122,8 +122,9 @@ func (asciiCodec) anyAnswer(b []byte, end int) found {
 
 func (asciiCodec) request(b []byte, _ bool) found {
 	for start, end := range stretches(b) {
-		if f := whole(b, start, end); f.length > 0 && f.unit <= lastUnit && f.pdu.Function()&exceptionBit == 0 {
-			return f
+		c := candidateAt(b, start, end)
+		if c.length > 0 && c.unit <= lastUnit && c.pdu.Function()&exceptionBit == 0 {
+			return c.found
 		}
 	}
 	return found{}
