@@ -18,9 +18,9 @@ import (
 const (
 	usualEvery = 5 * time.Minute
 	// rest is how long the harvest of a unit leaves the line alone after an
-	// exchange, in terms of that exchange: it takes a quarter of the line at
-	// most, whatever the speed, so that polls keep their rate.
-	rest = 3
+	// exchange, in terms of that exchange: it takes a tenth of the line at most,
+	// whatever the speed, so that polls keep their rate.
+	rest = 9
 )
 
 // Harvester harvests one unit. Its methods are safe for concurrent use.

@@ -53,7 +53,9 @@ func (j *journal) once(ctx context.Context) error {
 		if _, err := j.h.do(ctx, modbus.WriteCoil(j.l.Ack, true)); err != nil {
 			return fmt.Errorf("acknowledge log: %w", err)
 		}
-		j.s.pending = nil
+		if err := j.store(journalState{next: j.s.next}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -76,7 +78,11 @@ func (j *journal) take(ctx context.Context, entries [][]byte) error {
 	if err := j.sync(ctx); err != nil {
 		return err
 	}
-	s := journalState{next: next, pending: digests}
+	return j.store(journalState{next: next, pending: digests})
+}
+
+// store saves s and takes it over; where it can't be saved, nothing has happened.
+func (j *journal) store(s journalState) error {
 	if err := j.save(s.append(nil)); err != nil {
 		return fmt.Errorf("save what was harvested: %w", err)
 	}

@@ -200,3 +200,26 @@ func TestEntryCutShortIsKept(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+func TestSameEntryOnceMoreIsAnother(t *testing.T) {
+	s := logged(t, 1)
+	s.pass(s.harvester(logSpec()))
+	s.meter.Archives.Log(modbus.EnronLog, entry(0))
+	s.pass(s.harvester(logSpec()))
+	s.checkEntries(0, 0)
+}
+
+func TestLogThatDropsItsOldestEntries(t *testing.T) {
+	s := logged(t, 5)
+	h := s.harvester(logSpec())
+	s.crash = 8 // the acknowledgement does not go out
+	if err := s.once(h); err == nil {
+		t.Fatal("no crash")
+	}
+	s.dead, s.steps, s.crash = false, 0, 0
+	m := newMeter(hours)
+	m.Archives.Log(modbus.EnronLog, entry(2), entry(3), entry(4), entry(5))
+	s.meter = m
+	s.pass(h)
+	s.checkEntries(span(0, 5)...)
+}

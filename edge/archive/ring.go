@@ -227,9 +227,8 @@ func (r *ring) follow(i uint16, when reading) {
 func (r *ring) compare(ctx context.Context, newest uint16) error {
 	i := r.next(r.old)
 	r.old = i
-	// The record behind the newest is the next to be written: it may be so now.
-	if i == newest || i == r.next(newest) {
-		return nil
+	if i == r.next(newest) {
+		return nil // the next to be written: it may be so by now
 	}
 	raw, err := r.h.read(ctx, r.a.Address, i)
 	if refusal(err) {

@@ -273,3 +273,35 @@ func TestIndexOfEachType(t *testing.T) {
 		s.checkVolumes(span(0, 6))
 	}
 }
+
+// TestRecordWrittenDuringAPassIsNotTakenForAnEdit lets hours pass between the
+// read of the index and that of older records, also where records tell no time.
+func TestRecordWrittenDuringAPassIsNotTakenForAnEdit(t *testing.T) {
+	untimed := hours
+	untimed.Layout = layout("- uint64", "P float32 kPa", "T float32 degC", "volume float32 m3")
+	for name, c := range map[string]struct {
+		a     Archive
+		hours int
+	}{"two": {hours, 2}, "one": {untimed, 1}} {
+		t.Run(name, func(t *testing.T) {
+			m := newMeter(c.a)
+			m.hour(100)
+			s := newSite(t, m)
+			h := s.harvester(spec(c.a))
+			s.pass(h)
+			for pass := range 4 * m.a.Records {
+				reads := 0
+				s.reading = func() {
+					if reads++; reads == 3 && pass%2 == 0 { // else the one that is compared keeps its distance
+						m.hour(c.hours)
+					}
+				}
+				s.pass(h)
+			}
+			s.reading = nil
+			s.pass(h)
+			s.checkVolumes(span(52, m.count-1))
+			s.checkNotes()
+		})
+	}
+}

@@ -114,6 +114,8 @@ type site struct {
 
 	requests []string
 	syncErr  error
+	saveErr  error
+	reading  func() // called ahead of each request; nil for none
 
 	// The power goes at step crash, from 1 on, before or after it is done.
 	steps, crash int
@@ -179,6 +181,9 @@ func (s *site) Save(name string, b []byte) error {
 	if !s.step() {
 		return errDead
 	}
+	if s.saveErr != nil {
+		return s.saveErr
+	}
 	s.state[name] = slices.Clone(b)
 	return nil
 }
@@ -188,6 +193,9 @@ func (s *site) Do(_ context.Context, c bus.Class, unit modbus.UnitID, req modbus
 		s.t.Errorf("class %d unit %d", c, unit)
 	}
 	s.requests = append(s.requests, fmt.Sprintf("% x", []byte(req)))
+	if s.reading != nil {
+		s.reading()
+	}
 	ack := req.Function() == modbus.FuncWriteCoil
 	if ack && !s.step() {
 		return modbus.Answer{}, errDead
@@ -297,9 +305,6 @@ func (s *site) checkNotes(want ...string) {
 		}
 	}
 }
-
-// identity is what the hub knows a record by.
-func identity(a *point.Archive) string { return fmt.Sprintf("%d %d %x", a.ID, a.Index, a.Raw) }
 
 // volumes returns the last number of each record: which hour it is of.
 func volumes(all []point.Archive) (vs []int) {
