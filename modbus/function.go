@@ -1,5 +1,7 @@
 package modbus
 
+import "encoding/binary"
+
 // FunctionCode says what a request wants.
 type FunctionCode uint8
 
@@ -112,26 +114,42 @@ func known(b []byte) bool {
 
 // RequestLength returns how long the PDU of the request is that b begins with
 // or, while b is too short to tell, how long b has to be to tell more; 0 if no
-// request of a function known here begins so. Two requests may be longer than
-// their bytes tell: one of function 8 with more data than usual, and one of
-// function 6 in a [Dialect].
-func RequestLength(b []byte) int {
+// request of a function known here begins so. Only a loopback with more than two
+// bytes of data is longer than it says.
+func RequestLength(b []byte) int { return Dialect(nil).RequestLength(b) }
+
+// RequestLength is [RequestLength] for a unit that speaks d.
+func (d Dialect) RequestLength(b []byte) int {
 	if !known(b) {
 		return 0
 	}
-	return capped(layouts[b[0]].request.reach(b))
+	return capped(d.fit(layouts[b[0]].request, b).reach(b))
 }
 
-// AnswerLength is RequestLength for an answer, which may be an exception. The
-// same two functions may have longer ones.
-func AnswerLength(b []byte) int {
+// AnswerLength is [RequestLength] for an answer, which may be an exception.
+func AnswerLength(b []byte) int { return Dialect(nil).AnswerLength(b) }
+
+// AnswerLength is [AnswerLength] for a unit that speaks d.
+func (d Dialect) AnswerLength(b []byte) int {
 	switch fc := PDU(b).Function(); {
 	case fc&exceptionBit != 0:
 		return exceptionSize
 	case !known(b):
 		return 0
 	}
-	return capped(layouts[b[0]].answer.reach(b))
+	return capped(d.fit(layouts[b[0]].answer, b).reach(b))
+}
+
+// fit returns the layout of the PDU that b begins with where l is that of plain
+// Modbus: an item of another size makes function 6 and its answer longer.
+func (d Dialect) fit(l layout, b []byte) layout {
+	const value = 3 // where it begins
+	if PDU(b).Function() == FuncWriteRegister && len(b) >= value {
+		if n := d.ItemBytes(FuncWriteRegister, binary.BigEndian.Uint16(b[1:])); n > 0 {
+			l.size = uint8(value + n)
+		}
+	}
+	return l
 }
 
 // capped returns n, or 0 if no PDU is so long.

@@ -89,7 +89,7 @@ func FuzzAnswers(f *testing.F) {
 func FuzzLengths(f *testing.F) {
 	addPDUs(f, func(p PDU) { f.Add([]byte(p)) })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, length := range []func([]byte) int{RequestLength, AnswerLength} {
+		for _, length := range []func([]byte) int{RequestLength, AnswerLength, Enron().RequestLength, Enron().AnswerLength} {
 			told := 0
 			for n := range min(len(b), MaxPDU) + 1 {
 				if n < 2 {
@@ -126,6 +126,9 @@ func FuzzUnit(f *testing.F) {
 			resp, ok := b.Handle(1, slices.Clone(req))
 			_, err := b.Dialect.ParseRequest(req)
 			e, declined := resp.exception()
+			if n := b.Dialect.AnswerLength(resp); ok && n != len(resp) && !DiagLoopback.asks(req) {
+				t.Errorf("% X is answered with % X, which seems to take %d bytes", req, resp, n)
+			}
 			switch {
 			case !ok && !DiagListenOnly.asks(first) && !DiagListenOnly.asks(req):
 				t.Errorf("% X is not answered", req)

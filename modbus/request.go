@@ -237,17 +237,13 @@ func (d Dialect) ParseRequest(req PDU) (Request, error) {
 	return r, nil
 }
 
-// complete reports whether req is as long as its first bytes say.
+// complete reports whether req is as long as its first bytes say. Only a
+// loopback may be longer. V1.1b3, section 6.8.
 func (d Dialect) complete(req PDU) bool {
-	switch fc := req.Function(); {
-	case fc == FuncDiagnostics && len(req) > 5:
-		// Only a loopback has more data. V1.1b3, section 6.8.
-		return DiagLoopback.asks(req) && len(req)%2 == 1 && len(req) <= MaxPDU
-	case fc == FuncWriteRegister && len(req) >= 3:
-		size := d.size(fc, binary.BigEndian.Uint16(req[1:]), 1)
-		return size < 0 || len(req) == 3+size
+	if DiagLoopback.asks(req) {
+		return len(req)%2 == 1 && len(req) <= MaxPDU
 	}
-	return RequestLength(req) == len(req)
+	return d.RequestLength(req) == len(req)
 }
 
 // parseItems reads a request for items of a table.

@@ -3,7 +3,6 @@ package modbus
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 )
 
 // shape is what the answer to a request must look like. Two requests whose
@@ -96,7 +95,8 @@ func (s shape) accepts(p PDU) bool {
 	if exception, ok := p.exception(); ok {
 		return p.Function()&^exceptionBit == s.function() && exception != 0
 	}
-	return len(p) <= MaxPDU && strings.HasPrefix(string(p), s.head) && s.layout.reach(p) == len(p)
+	n := len(s.head)
+	return len(p) >= n && string(p[:n]) == s.head && s.layout.reach(p) == len(p) && len(p) <= MaxPDU
 }
 
 // overlaps reports whether one PDU may be the normal answer to s and to q.
