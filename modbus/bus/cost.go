@@ -28,14 +28,39 @@ type Cost struct {
 	Exclusive []Range // read alone and whole or not at all, as where a read clears them; may not touch each other
 }
 
-// NewCost returns what reads cost on a line of this timing, the zero value for
-// an endpoint, where a unit begins its answer after turnaround.
-func NewCost(t modbus.LineTiming, turnaround time.Duration) Cost {
+// Cost returns what reads cost on this line where a unit begins its answer after
+// turnaround.
+func (o *Options) Cost(turnaround time.Duration) Cost {
 	const (
-		request = 8 // unit id, function, address, quantity, CRC
-		frame   = 5 // unit id, function, byte count, CRC
+		request = 5 // function, address, quantity
+		answer  = 2 // function, byte count
 	)
-	return Cost{Exchange: t.T35() + t.Wire(request+frame), Turnaround: turnaround, Byte: t.Wire(1)}
+	c := Cost{Exchange: o.wire(request) + o.wire(answer), Turnaround: turnaround, Byte: o.Timing.Wire(1)}
+	if o.ascii() {
+		c.Byte *= 2
+	} else {
+		c.Exchange += o.Timing.T35()
+	}
+	return c
+}
+
+// NewCost returns what reads cost on an RTU line of this timing, the zero value
+// for an endpoint, where a unit begins its answer after turnaround.
+func NewCost(t modbus.LineTiming, turnaround time.Duration) Cost {
+	return (&Options{Timing: t}).Cost(turnaround)
+}
+
+// wire returns how long a PDU of n bytes takes with the frame around it. On an
+// endpoint, which has no timing, it takes no time.
+func (o *Options) wire(n int) time.Duration {
+	if o.ascii() {
+		return o.Timing.Wire(1 + 2*(1+n+1) + 2) // colon, unit id, PDU, LRC, CR LF. Serial, section 2.5.2
+	}
+	return o.Timing.Wire(1 + n + 2) // unit id, PDU, CRC
+}
+
+func (o *Options) ascii() bool {
+	return o.Framing == modbus.ASCII || o.Framing == modbus.ASCIIOverTCP
 }
 
 // most returns the greatest quantity of one read of items like those of r.

@@ -171,9 +171,9 @@ func TestUnitThatAnswersGarbageGoesDownAndIsProbed(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		before := b.stats(2)
-		b.poll(t, 2, 10*time.Minute)
+		b.poll(t, 2, 5*time.Minute)
 		got := b.stats(2)
-		if share := (got.Busy - before.Busy).Seconds() / 600; share > 0.02 || got.Probes < 10 {
+		if share := (got.Busy - before.Busy).Seconds() / 300; share > 0.02 || got.Probes < 6 {
 			t.Errorf("%d probes took %.1f %% of the line", got.Probes, 100*share)
 		}
 		b.sim.SetUnit(2, sim.Unit{})
@@ -187,8 +187,8 @@ func TestUnitThatAnswersGarbageGoesDownAndIsProbed(t *testing.T) {
 func TestNoiseDoesNotTakeAUnitDown(t *testing.T) {
 	inBubble(t, on9600(units(1)), Options{}, func(t *testing.T, b bench) {
 		b.sim.SetFaults(sim.Faults{Flip: 0.1})
-		b.poll(t, 1, 10*time.Minute)
-		if got := b.stats(1); got.Probes > 0 || got.Damaged < 500 {
+		b.poll(t, 1, 5*time.Minute)
+		if got := b.stats(1); got.Probes > 0 || got.Damaged < 250 {
 			t.Errorf("%+v", got)
 		}
 	})

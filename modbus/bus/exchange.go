@@ -161,8 +161,7 @@ func (l *Line) alive() bool {
 
 // silence returns how long the line was silent between a request and its answer.
 func (l *Line) silence(req modbus.PDU, a modbus.Answer) time.Duration {
-	const adu = 3 // unit id and CRC; MBAP takes no time on a line
-	return max(0, a.FirstByte-l.o.Timing.Wire(len(req)+adu+1))
+	return max(0, a.FirstByte-l.o.wire(len(req))-l.o.Timing.Wire(1))
 }
 
 // resend says whether r is worth another try after nothing came: once, and

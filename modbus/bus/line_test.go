@@ -218,6 +218,30 @@ func TestUnitIsBackWithItsFirstAnswer(t *testing.T) {
 	})
 }
 
+func TestUnitThatNobodyWantsIsNotProbedForEver(t *testing.T) {
+	inBubble(t, on9600(units(2)), Options{}, func(t *testing.T, b bench) {
+		b.sim.SetFaults(sim.Faults{Dead: []modbus.UnitID{2}})
+		b.poll(t, 2, 30*time.Second)
+		time.Sleep(wantedFor)
+		probes := b.stats(2).Probes
+		time.Sleep(10 * wantedFor)
+		if got := b.stats(2); got.Probes != probes || probes < 50 || !got.Down {
+			t.Errorf("%+v, probes before: %d", got, probes)
+		}
+		if err := b.read(t, Poll, 2); !errors.Is(err, modbus.ErrTimeout) {
+			t.Errorf("asked again: %v, want to know", err)
+		}
+		if err := b.read(t, Poll, 2); err != ErrUnitDown {
+			t.Errorf("and again: %v", err)
+		}
+		time.Sleep(2 * wantedFor)
+		b.sim.SetFaults(sim.Faults{})
+		if err := b.read(t, Poll, 2); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestProbeIsSentToAUnitThatIsDown(t *testing.T) {
 	inBubble(t, on9600(units(1)), Options{}, func(t *testing.T, b bench) {
 		for range 3 {

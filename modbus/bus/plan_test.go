@@ -24,6 +24,10 @@ func TestCostIsTheTimeOnTheWire(t *testing.T) {
 			t.Errorf("%d registers cost %v, want %v", quantity, got, want)
 		}
 	}
+	ascii := Options{Framing: modbus.ASCII, Timing: line9600}
+	if got, want := ascii.Cost(5*time.Millisecond).Price(holding(0, 10)), line9600.Wire(17+11+40)+5*time.Millisecond; got != want {
+		t.Errorf("10 registers cost %v in ASCII, want %v", got, want)
+	}
 	if got, want := NewCost(modbus.LineTiming{}, time.Millisecond).Price(Range{Function: 1, Addr: 0, Quantity: 2000}), time.Millisecond; got != want {
 		t.Errorf("2000 coils of an endpoint cost %v, want %v", got, want)
 	}

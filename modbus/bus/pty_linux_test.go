@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"sync"
@@ -120,14 +119,6 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-var realTime = flag.Duration("real", 0, "how long TestMixedLineInRealTime takes; 0 skips it")
-
-func TestMixedLineInRealTime(t *testing.T) {
-	if *realTime == 0 {
-		t.Skip("takes as long as -real says")
-	}
-	u := new(rolling)
-	m := mixedLine{bench: onPTY(t, mixedOptions(u), 0), units: u, length: *realTime}
-	m.run(t)
-	m.report(t)
+func TestMixedLineOnAPTY(t *testing.T) {
+	inRealTime(t, func(so sim.Options) bench { return onPTY(t, so, 0) })
 }

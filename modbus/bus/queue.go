@@ -61,11 +61,13 @@ func (r *request) serves(q *request) bool {
 func (l *Line) enqueue(c Class, id modbus.UnitID, req modbus.PDU) (r *request, mine chan result, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	u := l.unit(id)
+	u, now := l.unit(id), time.Now()
+	known := u.down && u.isWanted(now)
+	u.wanted = now
 	switch {
 	case l.lost:
 		return nil, nil, ErrNotConnected
-	case u.down && c != Probe:
+	case known && c != Probe:
 		return nil, nil, ErrUnitDown
 	}
 	if c != Archive {
@@ -117,7 +119,7 @@ func (l *Line) next(now time.Time) (r *request, wait time.Duration) {
 	defer l.mu.Unlock()
 	wait = time.Hour
 	var can []*request
-	for _, q := range append(l.probes(), l.queue...) {
+	for _, q := range append(l.probes(now), l.queue...) {
 		if early := q.ready().Sub(now); early > 0 {
 			wait = min(wait, early)
 		} else {
@@ -135,12 +137,12 @@ func (l *Line) next(now time.Time) (r *request, wait time.Duration) {
 // probes returns a probe for each unit that is down. They compete with polls,
 // so that a busy line finds its units again, but take a small share of the time
 // unless no unit answers at all. l.mu is held.
-func (l *Line) probes() []*request {
+func (l *Line) probes(now time.Time) []*request {
 	var probes []*request
 	idle := true
 	for _, u := range l.units {
 		idle = idle && u.down
-		if u.down {
+		if u.down && u.isWanted(now) {
 			probes = append(probes, &request{class: Poll, unit: u, pdu: u.probe, probe: true, due: u.probeAt})
 		}
 	}

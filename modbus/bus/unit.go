@@ -13,6 +13,11 @@ const (
 	firstProbe     = time.Second
 	longestProbe   = time.Minute
 
+	// wantedFor is how long after its last request a unit that is down is probed:
+	// one that was asked by mistake must not cost the line for ever. Whether it is
+	// still down is not known then, and the next request finds out.
+	wantedFor = time.Hour
+
 	// probeShare is one part in how many of the line's time that probing takes
 	// while other units answer.
 	probeShare = 50
@@ -26,6 +31,7 @@ type unit struct {
 	free       time.Time  // before then it wants no request
 	timeouts   int        // since its last valid answer
 	damaged    int        // likewise
+	wanted     time.Time  // when it was last asked for something
 	probe      modbus.PDU // asks whether it is there: any valid answer will do
 
 	down    bool
@@ -50,6 +56,8 @@ func (l *Line) unit(id modbus.UnitID) *unit {
 	}
 	return u
 }
+
+func (u *unit) isWanted(now time.Time) bool { return now.Sub(u.wanted) < wantedFor }
 
 // answered takes in a valid answer and reports whether the unit was down.
 func (u *unit) answered(now time.Time) (back bool) {
