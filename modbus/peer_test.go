@@ -199,7 +199,7 @@ func (p peer) do(req modbus.PDU, err error) modbus.PDU {
 	if err != nil {
 		p.Fatal(err)
 	}
-	a, err := p.c.Do(p.Context(), 1, req, 2*time.Second)
+	a, err := p.c.Do(p.Context(), 1, req, 10*time.Second)
 	if err != nil {
 		p.Errorf("% X: %v", []byte(req), err)
 	}
@@ -222,7 +222,7 @@ func (p peer) wantBits(req modbus.PDU, want ...bool) {
 
 func (p peer) wantException(req modbus.PDU, want modbus.Exception) {
 	p.Helper()
-	if a, err := p.c.Do(p.Context(), 1, req, 2*time.Second); !errors.Is(err, want) {
+	if a, err := p.c.Do(p.Context(), 1, req, 10*time.Second); !errors.Is(err, want) {
 		p.Errorf("% X: % X, %v, want %v", []byte(req), []byte(a.PDU), err, want)
 	}
 }
@@ -430,7 +430,7 @@ var polled = regexp.MustCompile(`(?m)^\[(\d+)\]:\s+(\S+)`)
 // mbpoll runs it once and returns what it read.
 func mbpoll(t *testing.T, args ...string) (values []string, ok bool) {
 	t.Helper()
-	out, err := exec.Command("mbpoll", append([]string{"-0", "-1", "-q"}, args...)...).CombinedOutput()
+	out, err := exec.Command("mbpoll", append([]string{"-0", "-1", "-q", "-o", "10"}, args...)...).CombinedOutput()
 	for _, m := range polled.FindAllStringSubmatch(string(out), -1) {
 		values = append(values, m[2])
 	}

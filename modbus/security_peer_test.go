@@ -89,7 +89,7 @@ func TestOpenSSLAnswersOurClient(t *testing.T) {
 		until(t, out, regexp.MustCompile(regexp.QuoteMeta("\x00\x01\x00\x00\x00\x06\x11\x03\x00\x0A\x00\x01")))
 		in.Write([]byte{0, 1, 0, 0, 0, 5, 17, 3, 2, 0, 42})
 	}()
-	a, err := modbus.NewClient(conn, modbus.TCP, modbus.LineTiming{}).Do(t.Context(), 17, read(t, modbus.FuncReadHoldingRegisters, 10, 1), 5*time.Second)
+	a, err := modbus.NewClient(conn, modbus.TCP, modbus.LineTiming{}).Do(t.Context(), 17, read(t, modbus.FuncReadHoldingRegisters, 10, 1), 10*time.Second)
 	if want := []byte{3, 2, 0, 42}; err != nil || !bytes.Equal(a.PDU, want) {
 		t.Errorf("got % X, %v, want % X", []byte(a.PDU), err, want)
 	}

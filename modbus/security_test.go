@@ -141,7 +141,7 @@ func ask(t *testing.T, addr string, c *tls.Config, req modbus.PDU) (modbus.Answe
 		return modbus.Answer{}, err
 	}
 	defer conn.Close()
-	return modbus.NewClient(conn, modbus.TCP, modbus.LineTiming{}).Do(t.Context(), 17, req, 5*time.Second)
+	return modbus.NewClient(conn, modbus.TCP, modbus.LineTiming{}).Do(t.Context(), 17, req, 10*time.Second)
 }
 
 func TestServerKnowsItsClientsByCertificate(t *testing.T) {

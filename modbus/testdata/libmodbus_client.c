@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
 	                                            : modbus_new_rtu(argv[2], 19200, 'N', 8, 1);
 	if (!ctx || modbus_set_slave(ctx, 1) < 0 || modbus_connect(ctx) < 0)
 		return 1;
-	modbus_set_response_timeout(ctx, 2, 0);
+	modbus_set_response_timeout(ctx, 10, 0);
 	bytes("1", modbus_read_bits(ctx, 0, 5, b), b);
 	bytes("2", modbus_read_input_bits(ctx, 3, 2, b), b);
 	words("3", modbus_read_registers(ctx, 10, 3, w), w);

@@ -19,7 +19,7 @@ if kind == "tcp":
     c = ModbusTcpClient("127.0.0.1", port=int(where))
 else:
     framer = {"rtu": ModbusRtuFramer, "ascii": ModbusAsciiFramer}[kind]
-    c = ModbusSerialClient(where, framer=framer, baudrate=19200, timeout=2)
+    c = ModbusSerialClient(where, framer=framer, baudrate=19200, timeout=10)
 c.connect()
 
 
