@@ -123,9 +123,12 @@ func TestObserverSeesAnswersToReadsBeforeWhoeverAsked(t *testing.T) {
 
 func TestProbeReadsNothingThatMustBeReadAlone(t *testing.T) {
 	counters := holding(100, 4)
+	var mu sync.Mutex
 	var asked []uint16
 	alive := true
 	h := handler(func(_ modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+		mu.Lock()
+		defer mu.Unlock()
 		r, err := modbus.ParseRequest(req)
 		if err != nil {
 			t.Error(err)
@@ -137,12 +140,18 @@ func TestProbeReadsNothingThatMustBeReadAlone(t *testing.T) {
 	inBubble(t, on9600(h), o, func(t *testing.T, b bench) {
 		b.Do(t.Context(), Poll, 1, readRegisters(t, 7, 3))
 		b.Do(t.Context(), Archive, 1, readRegisters(t, 701, 1))
+		mu.Lock()
 		alive = false
+		mu.Unlock()
 		for range 3 {
 			b.Do(t.Context(), Poll, 1, readRegisters(t, 100, 4))
 		}
+		mu.Lock()
 		asked = nil
+		mu.Unlock()
 		time.Sleep(10 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(asked) < 10 {
 			t.Fatalf("%d probes", len(asked))
 		}
