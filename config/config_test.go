@@ -311,7 +311,7 @@ func TestTagListMistakesNameTheRow(t *testing.T) {
 	for _, c := range []struct{ name, list, want string }{
 		{"duplicate tag", tagList + "4;PT-101;;40010;;;;;\n", `tags.csv:6: tag "PT-101": tag: there is one of this name at tags.csv:2`},
 		{"duplicate id", tagList + "2;PT-102;;40010;;;;;\n", `tags.csv:6: tag "PT-102": id: 2 is the id of tag "TT-101" (tags.csv:3) already`},
-		{"overlap", tagList + "4;PT-102;;40002;;;;;\n", `tags.csv:6: tag "PT-102": uint16 at 1, 1 long overlaps tag "PT-101" (float32 at 0, 2 long): one of the addresses or types is wrong`},
+		{"overlap", tagList + "4;PT-102;;40002;;;;;\n", `tags.csv:6: tag "PT-102": uint16 at wire 1 overlaps tag "PT-101" (float32 at wire 0 to 1): one of the addresses or types is wrong`},
 		{
 			"swapped columns", strings.Replace(strings.Replace(tagList, "description;address", "address;description", 1), ";;40003", ";x;40003", 1),
 			`tags.csv:2: tag "PT-101": address: "line pressure" is not a whole number`,
@@ -405,16 +405,5 @@ func TestStarterIsACorrectConfiguration(t *testing.T) {
 	whole := regexp.MustCompile(`(?m)^# (\[|broker|hub_key|every|open)`).ReplaceAllString(Starter, "$1")
 	if c, err := load(t, whole, "points.csv", StarterPoints); err != nil || c.Uplink == nil {
 		t.Errorf("with its uplink: %v", err)
-	}
-}
-
-func TestCanonicalListNumbersPointsWithoutAnID(t *testing.T) {
-	out, points, numbered, err := Canonical("l.csv", []byte("Tag;Address;ID\nA;40001;7\nB;40002;\n"))
-	want := "id,tag,address\n7,A,40001\n8,B,40002\n"
-	if err != nil || string(out) != want || points != 2 || numbered != 1 {
-		t.Errorf("got %q, %d, %d, %v", out, points, numbered, err)
-	}
-	if _, _, _, err = Canonical("l.csv", []byte("tag,colour\nA,red\n")); err == nil || !strings.Contains(err.Error(), `unknown column "colour"`) {
-		t.Errorf("an unknown column: %v", err)
 	}
 }

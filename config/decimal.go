@@ -37,7 +37,7 @@ var numbers = map[mark]*regexp.Regexp{
 
 // reads reports whether a text is a number with this mark.
 func (m mark) reads(text string) bool {
-	return strings.ContainsAny(text, "0123456789") && numbers[m].MatchString(text)
+	return m != 0 && strings.ContainsAny(text, "0123456789") && numbers[m].MatchString(text)
 }
 
 // canonical returns a number with this mark as the program writes it; what is no
@@ -66,8 +66,9 @@ type cell struct {
 func (c *cell) String() string { return fmt.Sprintf("%q in row %d, %s", c.text, c.row, c.heading) }
 
 // decideMark finds the mark of a list from all its numbers, and the number that
-// tells, nil where none has a mark. One that can be read both ways is a mistake
-// where nothing else decides: it is 1,234 or 1234, and nobody would see it.
+// tells, nil where none has a mark. A number that can be read both ways is a
+// mistake where nothing else decides: it is 1,234 or 1234, and nobody would see
+// it. The mark is 0 then.
 func decideMark(name string, cells []cell, separator rune) (m mark, witness *cell, err error) {
 	told := map[mark]*cell{}
 	var open *cell
@@ -86,7 +87,7 @@ func decideMark(name string, cells []cell, separator rune) (m mark, witness *cel
 	}
 	switch {
 	case told[decimalComma] != nil && told[decimalPoint] != nil:
-		return decimalPoint, nil, fmt.Errorf("%s: there are numbers with a decimal comma (%v) and with a decimal point (%v): write all of them one way",
+		return 0, nil, fmt.Errorf("%s: there are numbers with a decimal comma (%v) and with a decimal point (%v): write all of them one way",
 			name, told[decimalComma], told[decimalPoint])
 	case told[decimalComma] != nil:
 		return decimalComma, told[decimalComma], nil
@@ -97,7 +98,7 @@ func decideMark(name string, cells []cell, separator rune) (m mark, witness *cel
 	case separator == ',' && strings.Contains(open.text, "."):
 		return decimalPoint, open, nil // where the comma is decimal it doesn't separate cells
 	}
-	return decimalPoint, nil, fmt.Errorf("%s:%d: %s: %q is %s with a decimal %v and %s with a decimal %v, and no other number of the list decides: write it as %s or %s",
+	return 0, nil, fmt.Errorf("%s:%d: %s: %q is %s with a decimal %v and %s with a decimal %v, and no other number of the list decides: write it as %s or %s",
 		name, open.row, open.heading, open.text, decimalComma.canonical(open.text), decimalComma, decimalPoint.canonical(open.text), decimalPoint,
 		open.text+"0", strings.NewReplacer(",", "", ".", "").Replace(open.text))
 }

@@ -101,7 +101,8 @@ var bcdTypes = map[string]point.Type{"bcd16": point.Uint16, "bcd32": point.Uint3
 
 // format reads the type of a value and how its registers hold it.
 func (t *table) format(fn modbus.FunctionCode, unitOrder string) (typ point.Type, f modbus.Format) {
-	bit, hasBit := t.number("bit", true, 0, 15)
+	bit, _ := t.number("bit", true, 0, 15)
+	hasBit := t.values["bit"] != nil
 	def := "uint16"
 	if fn.Bits() || hasBit {
 		def = "bool"
@@ -177,8 +178,10 @@ func (t *table) scale(typ point.Type) point.Scale {
 	switch {
 	case (rawLow != nil || rawHigh != nil) && (factor != nil || offset != nil):
 		t.fail("scale", "give either scale and offset, or raw_low, raw_high, eng_low and eng_high")
-	case raw != (rawLow != nil || rawHigh != nil), eng != (engLow != nil || engHigh != nil), raw && !eng:
+	case raw != (rawLow != nil || rawHigh != nil), raw && !eng:
 		t.fail("raw_low", "a range needs all of raw_low, raw_high, eng_low and eng_high")
+	case eng != (engLow != nil || engHigh != nil):
+		t.fail("eng_high", "a range has two ends, eng_low and eng_high: one of them is missing")
 	case eng && *engLow >= *engHigh:
 		t.fail("eng_high", "%v is not above eng_low, %v: exchange them; where the raw value falls while the value rises, exchange raw_low and raw_high", *engHigh, *engLow)
 	case raw && *rawLow == *rawHigh:
@@ -366,5 +369,8 @@ func (p *placed) end() int { return int(p.Addr) + p.Range().Quantity }
 
 func describe(p *placed) string {
 	r := p.Range()
-	return fmt.Sprintf("%s at %d, %d long", p.Type, r.Addr, r.Quantity)
+	if r.Quantity == 1 {
+		return fmt.Sprintf("%s at wire %d", p.Type, r.Addr)
+	}
+	return fmt.Sprintf("%s at wire %d to %d", p.Type, r.Addr, p.end()-1)
 }

@@ -89,7 +89,7 @@ func TestRangesAndSignalsMustMakeSense(t *testing.T) {
 		{"type=uint16 eng_low=0 eng_high=250", "eng_low: a range of 0 to 250, and nothing that says which numbers of the uint16 stand for it"},
 		{"type=float32 eng_low=250 eng_high=0", "eng_high: 0 is not above eng_low, 250: exchange them"},
 		{"type=float32 eng_low=5 eng_high=5", "eng_high: 5 is not above eng_low"},
-		{"type=float32 eng_low=5", "a range needs all"},
+		{"type=float32 eng_low=5", "a range has two ends"},
 		{"raw_low=0 raw_high=5", "a range needs all"},
 		{"raw_low=0 eng_low=5 eng_high=6", "a range needs all"},
 		{"raw_low=5 raw_high=5 eng_low=0 eng_high=1", "the range is empty"},
@@ -160,11 +160,11 @@ func TestOverlapsNameTheOtherPoint(t *testing.T) {
 	}{
 		{"float32@0 float32@2 uint16@4 uint64@5", nil},
 		{"float32@0 float32@0", nil}, // one value under two tags
-		{"float32@0 uint16@1", []string{`l.csv:3: tag "B": uint16 at 1, 1 long overlaps tag "A" (float32 at 0, 2 long)`}},
-		{"uint16@1 float32@0", []string{`l.csv:2: tag "A": uint16 at 1, 1 long overlaps tag "B" (float32 at 0, 2 long)`}},
-		{"float32@0 uint32@0", []string{`l.csv:3: tag "B": uint32 at 0, 2 long is a float32 for tag "A" (l.csv:2)`}},
+		{"float32@0 uint16@1", []string{`l.csv:3: tag "B": uint16 at wire 1 overlaps tag "A" (float32 at wire 0 to 1)`}},
+		{"uint16@1 float32@0", []string{`l.csv:2: tag "A": uint16 at wire 1 overlaps tag "B" (float32 at wire 0 to 1)`}},
+		{"float32@0 uint32@0", []string{`l.csv:3: tag "B": uint32 at wire 0 to 1 is a float32 for tag "A" (l.csv:2)`}},
 		{"uint64@0 uint16@1 uint16@3", []string{"overlaps", "overlaps"}},
-		{"float32@0 float32@1 float32@2 float32@3 float32@4", []string{`overlaps tag "A" (float32 at 0, 2 long), and so on for 5: their addresses are one apart and each takes 2 registers`}},
+		{"float32@0 float32@1 float32@2 float32@3 float32@4", []string{`overlaps tag "A" (float32 at wire 0 to 1), and so on for 5: their addresses are one apart and each takes 2 registers`}},
 	} {
 		got := overlapsOf(strings.Fields(c.places)...)
 		var lines []string

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -56,10 +57,7 @@ func readSheet(name string, text []byte, keyOf func(heading string) string) (*sh
 	}
 	best, header := 0, []sheetRow(nil)
 	for _, c := range candidates {
-		rows, err := splitCells(plain, c, maxTitles)
-		if err != nil && len(candidates) > 1 {
-			continue // told if it is the separator
-		}
+		rows, _ := splitCells(plain, c, maxTitles) // what is wrong is told once it is the separator
 		for i := range rows {
 			for _, span := range []int{1, 2} {
 				if i+span > len(rows) {
@@ -161,7 +159,7 @@ func decodeText(b []byte) (text, encoding string, err error) {
 	}
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
 	// Windows-1252 has no letters at these five places, so it is none of it.
-	if at := strings.IndexAny(text, "\u0081\u008D\u008F\u0090\u009D"); at >= 0 || !utf8.ValidString(text) {
+	if at := strings.IndexAny(text, "\u0081\u008D\u008F\u0090\u009D\uFFFD"); at >= 0 || !utf8.ValidString(text) {
 		return "", "", fmt.Errorf("line %d: letters in an encoding that is neither UTF-8, UTF-16 nor Windows-1252: save the sheet as CSV (UTF-8)",
 			1+strings.Count(text[:max(at, 0)], "\n"))
 	}
@@ -186,7 +184,7 @@ func splitCells(text string, separator rune, most int) (rows []sheetRow, err err
 		if !ok {
 			return rows, fmt.Errorf("%d: a quote is opened and never closed: %q", row.number, strings.ToValidUTF8(text[:min(len(text), 20)], ""))
 		}
-		row.cells = append(row.cells, strings.Join(strings.Fields(cell), " "))
+		row.cells = append(row.cells, clean(cell))
 		if len(row.cells) > maxColumns {
 			return rows, fmt.Errorf("%d: more than %d columns", row.number, maxColumns)
 		}
@@ -201,6 +199,19 @@ func splitCells(text string, separator rune, most int) (rows []sheetRow, err err
 		row = sheetRow{number: row.number + 1}
 	}
 	return rows, nil
+}
+
+// clean returns the text of a cell in one line.
+func clean(cell string) string {
+	if strings.ContainsFunc(cell, unicode.IsControl) {
+		cell = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return ' '
+			}
+			return r
+		}, cell)
+	}
+	return strings.Join(strings.Fields(cell), " ")
 }
 
 // quotedCell cuts the first cell off a text, quoted or not; rest begins with what

@@ -45,6 +45,7 @@ type table struct {
 	where  func(key string) string // "skyhaul.toml:14"
 	known  map[string]bool
 	cells  map[string]cell // what a row of a tag list holds, by key; nil in a TOML file
+	row    int             // of a tag list; 0 in a TOML file
 }
 
 func newTable(probs *problems, name string, values map[string]any, where func(string) string) *table {
@@ -58,6 +59,7 @@ type problem struct {
 	where, label string // of what stands there, as its reader calls it
 	key, kind    string // alike in problems that are one
 	what         string
+	row          int // of a tag list
 }
 
 func (p *problem) Error() string { return fmt.Sprintf("%s: %s: %s", p.where, p.label, p.what) }
@@ -72,7 +74,7 @@ func (t *table) at(key string) string {
 
 // fail reports what is wrong with a key: what was found and what to do.
 func (t *table) fail(key, format string, args ...any) {
-	t.probs.errs = append(t.probs.errs, &problem{t.at(key), t.label(key), key, format, fmt.Sprintf(format, args...)})
+	t.probs.errs = append(t.probs.errs, &problem{t.at(key), t.label(key), key, format, fmt.Sprintf(format, args...), t.row})
 }
 
 // label names a key as the file does.

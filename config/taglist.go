@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -91,13 +92,27 @@ func (s *sheet) row(probs *problems, r sheetRow, keys []string) *table {
 	where := fmt.Sprintf("%s:%d", s.name, r.number)
 	tag, _ := values["tag"].(string)
 	t := newTable(probs, "tag "+strconv.Quote(tag), values, func(string) string { return where })
-	t.cells = cells
+	t.cells, t.row = cells, r.number
 	return t
 }
 
-// swapped looks for the cause of a column that is wrong in every row: another
-// column, of words, that holds the numbers of this one.
+// given counts the rows that have something in a column; all of them where none
+// has.
+func given(rows []*table, key string) (n int) {
+	for _, r := range rows {
+		if r.values[key] != nil {
+			n++
+		}
+	}
+	return cmp.Or(n, len(rows))
+}
+
+// swapped looks for the cause of a column that is wrong in every row: its
+// neighbour in a range, or another column, of words, that holds its numbers.
 func swapped(rows []*table, bad string) string {
+	if slices.Contains([]string{"lo", "hi", "hihi", "eng_high", "valid_high"}, bad) {
+		return fmt.Sprintf("; it is so in every row: is column %s swapped with the one below it?", rows[0].label(bad))
+	}
 	for _, free := range []string{"description", "tag", "unit", "group", "type"} {
 		numbers := 0
 		for _, r := range rows {

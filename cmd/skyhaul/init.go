@@ -2,59 +2,83 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"skyhaul/config"
+	"skyhaul/modbus"
 )
 
 func initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a first configuration and its tag list",
-		Long: "Writes skyhaul.toml and points.csv. From a tag list of yours it makes points.csv\n" +
-			"with the columns named and ordered as here, and a number for every point that\n" +
-			"has none. Files that are there are never overwritten.",
-		Example: "  skyhaul init --dir site-7 --from 'Tag list rev C.csv'",
+		Long: "Writes skyhaul.toml and points.csv. A tag list of yours is read as it is: any\n" +
+			"encoding, separator and decimal mark of a spreadsheet, headings in several\n" +
+			"languages, addresses in any notation. What was understood of it is printed, and\n" +
+			"what is wrong with it or can be read two ways; nothing is guessed. Then the files\n" +
+			"are written, one list for each unit, with a number for every point that has none.\n" +
+			"Files that are there are never overwritten.",
+		Example: "  skyhaul init --dir site-7 --from 'Tag list rev C.csv'\n" +
+			"  skyhaul init --dir site-7 --from registers.txt --addresses zero-based --unit 17",
 	}
 	from := cmd.Flags().String("from", "", "tag list `LIST.csv`")
+	addresses := cmd.Flags().String("addresses", "", "how the list counts, where it does not tell: modicon, zero-based or one-based")
+	unit := cmd.Flags().Uint8("unit", 1, "unit `ID` of points whose list has no column for it")
 	dir := cmd.Flags().String("dir", ".", "`DIR` to write into")
 	reference := cmd.Flags().Bool("reference", false, "print every key with its default instead")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *reference {
+		switch {
+		case *reference:
 			_, err := fmt.Fprint(cmd.OutOrStdout(), config.Reference)
 			return err
+		case !slices.Contains([]string{"", "modicon", "zero-based", "one-based"}, *addresses):
+			return usageError{fmt.Errorf("--addresses %s: say modicon, zero-based or one-based", *addresses)}
+		case *unit < 1 || *unit > 247:
+			return usageError{fmt.Errorf("--unit %d: 1 to 247", *unit)}
+		case *from == "":
+			list := config.ImportedList{File: "points.csv", Text: []byte(config.StarterPoints)}
+			return writeSite(cmd.OutOrStdout(), *dir, config.Starter, []config.ImportedList{list}, "one point to show the columns")
 		}
-		points, said := []byte(config.StarterPoints), "one point to show the columns"
-		if *from != "" {
-			text, err := os.ReadFile(*from)
-			if err != nil {
+		im, err := config.ReadImport(*from, config.ImportOptions{Addresses: *addresses, Unit: modbus.UnitID(*unit)})
+		if im != nil {
+			if err := im.Explain(cmd.OutOrStdout()); err != nil {
 				return err
 			}
-			out, n, numbered, err := config.Canonical(filepath.Base(*from), text)
-			if err != nil {
-				return configError{err}
-			}
-			points, said = out, fmt.Sprintf("%d points, %d of them numbered now", n, numbered)
 		}
-		list, file := filepath.Join(*dir, "points.csv"), filepath.Join(*dir, "skyhaul.toml")
-		for _, path := range []string{list, file} {
-			if _, err := os.Lstat(path); err == nil {
-				return fmt.Errorf("%s is there already and is left as it is: give another --dir", path)
-			}
+		if err != nil {
+			return configError{err}
 		}
-		if err := writeNew(list, points); err != nil {
-			return err
-		}
-		if err := writeNew(file, []byte(config.Starter)); err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s (%s) and %s\nnow edit them, then: skyhaul check --config %[3]s\n", list, said, file)
-		return nil
+		return writeSite(cmd.OutOrStdout(), *dir, im.Config, im.Lists, fmt.Sprintf("%d points", im.Points))
 	}
 	return cmd
+}
+
+// writeSite writes a configuration and its tag lists, all of them or none where
+// one of them is there already.
+func writeSite(w io.Writer, dir, text string, lists []config.ImportedList, said string) error {
+	files := append(slices.Clone(lists), config.ImportedList{File: "skyhaul.toml", Text: []byte(text)})
+	var paths []string
+	for _, f := range files {
+		path := filepath.Join(dir, f.File)
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is there already and is left as it is: give another --dir", path)
+		}
+		paths = append(paths, path)
+	}
+	for i, f := range files {
+		if err := writeNew(paths[i], f.Text); err != nil {
+			return err
+		}
+	}
+	file := paths[len(paths)-1]
+	_, err := fmt.Fprintf(w, "wrote %s (%s) and %s\nnow edit them, then: skyhaul check --config %[3]s\n", strings.Join(paths[:len(lists)], ", "), said, file)
+	return err
 }
 
 // writeNew writes a file that must not be there yet.
