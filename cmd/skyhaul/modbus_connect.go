@@ -54,18 +54,25 @@ var framings = []struct {
 // connectFlags adds the flags that name a line or an endpoint.
 func connectFlags(cmd *cobra.Command) *wiringFlags {
 	f := &wiringFlags{cmd: cmd}
+	f.sourceFlags()
 	flags := cmd.Flags()
-	flags.StringVar(&f.device, "device", "", "serial `PORT`, as /dev/ttyUSB0 or COM3")
 	flags.IntVar(&f.baud, "baud", 9600, "bits per second of the line")
 	flags.StringVar(&f.parity, "parity", "N", "parity of the line: N, E or O")
 	flags.IntVar(&f.stop, "stop", 1, "stop bits of the line: 1 or 2")
+	flags.DurationVar(&f.timeout, "timeout", time.Second, "longest wait for an answer to begin")
+	return f
+}
+
+// sourceFlags adds the flags that any command has.
+func (f *wiringFlags) sourceFlags() {
+	f.baud, f.parity, f.stop, f.timeout = 9600, "N", 1, time.Second
+	flags := f.cmd.Flags()
+	flags.StringVar(&f.device, "device", "", "serial `PORT`, as /dev/ttyUSB0 or COM3")
 	flags.StringVar(&f.tcp, "tcp", "", "`HOST:PORT` of an endpoint instead of a line")
 	flags.StringVar(&f.framing, "framing", "", "`FRAMING`: rtu (default) or ascii on a line; tcp (default), rtu-over-tcp or ascii-over-tcp with an endpoint")
 	flags.StringVar(&f.configFile, "config", "", "take all this from a configuration `FILE`, see --line")
 	flags.StringVar(&f.line, "line", "", "`NAME` of the line or endpoint in --config")
-	flags.DurationVar(&f.timeout, "timeout", time.Second, "longest wait for an answer to begin")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
-	return f
 }
 
 // unitFlag adds --unit.
@@ -264,6 +271,7 @@ type session struct {
 	client *modbus.Client
 	conn   modbus.Conn
 	began  time.Time
+	once   bool // a read is not sent again
 }
 
 // connect opens the line or endpoint; tell, unless nil, hears what passes.
@@ -276,7 +284,7 @@ func (w wiring) connect(ctx context.Context, tell func(tap.Chunk)) (*session, er
 	if tell != nil {
 		conn = tap.NewConn(conn, began, tell)
 	}
-	return &session{w, modbus.NewClient(conn, w.framing, w.timing()), conn, began}, nil
+	return &session{wiring: w, client: modbus.NewClient(conn, w.framing, w.timing()), conn: conn, began: began}, nil
 }
 
 // tries is how often a read is sent before it is given up.
@@ -285,7 +293,7 @@ const tries = 3
 // ask sends a request; a read that met silence or damage is sent again.
 func (s *session) ask(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (a modbus.Answer, err error) {
 	n := tries
-	if !req.Function().Reads() {
+	if s.once || !req.Function().Reads() {
 		n = 1
 	}
 	for range n {

@@ -76,8 +76,9 @@ func (s *screen) table(rows [][]cell) error {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
 		}
 	}
-	var b strings.Builder
+	var all strings.Builder
 	for n, row := range rows {
+		var b strings.Builder
 		for i, c := range row {
 			text := plain(c.text)
 			style := c.style
@@ -89,8 +90,8 @@ func (s *screen) table(rows [][]cell) error {
 				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
 			}
 		}
-		b.WriteByte('\n')
+		all.WriteString(strings.TrimRight(b.String(), " ") + "\n")
 	}
-	_, err := io.WriteString(s.w, b.String())
+	_, err := io.WriteString(s.w, all.String())
 	return err
 }

@@ -35,7 +35,8 @@ type endpoint struct {
 	heard   []byte // in the current framing
 	foreign []byte // what came that is no Modbus
 	gateway int    // exceptions of a gateway without the unit
-	ended   int    // connections that the far end ended
+	ended   int    // connections that the far end ended, in the current framing
+	hangsUp bool   // it ended them in the first framing; in a wrong one a server may
 	done    int
 	began   time.Time
 }
@@ -49,9 +50,11 @@ func ScanEndpoint(ctx context.Context, dial Endpoint, o EndpointOptions) (Report
 	e := &endpoint{o: o, dial: dial, began: time.Now()}
 	for _, f := range o.Framings {
 		e.report.Framing = f
+		e.ended = 0
 		if err := e.try(ctx, f); err != nil {
 			return e.report, err
 		}
+		e.hangsUp = e.hangsUp || e.ended > 0 && f == o.Framings[0]
 		if len(e.report.Units) > 0 || e.gateway > 0 {
 			break
 		}
@@ -152,18 +155,18 @@ func (e *endpoint) conclude() {
 		}
 	case e.gateway > 0:
 		r.Verdict = OnlyGateway
-		r.Evidence = fmt.Sprintf("a gateway answers, but for each of units %s it says that there is no such unit: "+
+		r.Evidence = fmt.Sprintf("a gateway answers, but for each of the units asked (%s) it says that there is no such unit: "+
 			"check its serial settings, the line behind it and the unit ids", spanIDs(e.o.Units))
 	case len(e.foreign) > 0:
 		r.Verdict = NotModbus
 		r.Evidence = fmt.Sprintf("it answers, but not Modbus: the first bytes are %q: another service has this port", e.foreign[:min(len(e.foreign), 24)])
-	case e.ended > 0:
+	case e.hangsUp:
 		r.Verdict = HangsUp
 		r.Evidence = "it takes the connection and ends it at the first request: another client is connected where only one is allowed, " +
 			"the address of this computer is not permitted, or it wants TLS"
 	default:
 		r.Verdict = Nothing
-		r.Evidence = fmt.Sprintf("it takes the connection, but none of units %s answers in %s: check the unit ids, and the line if it is a gateway",
+		r.Evidence = fmt.Sprintf("it takes the connection, but none of the units asked (%s) answers in %s: check the unit ids, and the line if it is a gateway",
 			spanIDs(e.o.Units), framingList(e.o.Framings))
 	}
 }

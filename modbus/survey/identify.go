@@ -84,13 +84,13 @@ func (i *identifying) steps() []step {
 	var list []step
 	add := func(req modbus.PDU, take func(modbus.PDU)) { list = append(list, step{req, take}) }
 	nothing := func(modbus.PDU) {}
-	for _, fc := range []modbus.FunctionCode{modbus.FuncReadHoldingRegisters, modbus.FuncReadInputRegisters, modbus.FuncReadCoils, modbus.FuncReadDiscreteInputs} {
+	for _, fc := range []modbus.FunctionCode{modbus.FuncReadCoils, modbus.FuncReadDiscreteInputs, modbus.FuncReadHoldingRegisters, modbus.FuncReadInputRegisters} {
 		if req, err := modbus.ReadRequest(fc, i.o.Addr, 1); err == nil {
 			add(req, nothing)
 		}
 	}
-	add(modbus.Diagnose(modbus.DiagLoopback, 0xA55A), nothing)
 	add(modbus.ReadExceptionStatus(), func(p modbus.PDU) { i.id.Status, _ = modbus.ExceptionStatus(p) })
+	add(modbus.Diagnose(modbus.DiagLoopback, 0xA55A), nothing)
 	add(modbus.GetEventCounter(), nothing)
 	add(modbus.ReportServerID(), func(p modbus.PDU) { i.id.ServerID, _ = modbus.ServerID(p) })
 	add(modbus.ReadIdentity(modbus.BasicIdentity, 0), nothing)

@@ -125,9 +125,9 @@ func TestVerdictsOnAnEndpoint(t *testing.T) {
 			served(modbus.TCP, gatewayed{3}), survey.Answers,
 			"valid in tcp: unit 3; a gateway says of 9 others that they do not answer",
 		},
-		"gateway alone": {served(modbus.TCP, gatewayed{99}), survey.OnlyGateway, "a gateway answers, but for each of units 1-10 it says"},
+		"gateway alone": {served(modbus.TCP, gatewayed{99}), survey.OnlyGateway, "a gateway answers, but for each of the units asked (1-10) it says"},
 		"any unit":      {served(modbus.TCP, anybody{}), survey.Answers, "every unit id that was asked answers (1-10), so the device ignores the id: use 1 or 255"},
-		"silence":       {func(c net.Conn) { io.Copy(io.Discard, c) }, survey.Nothing, "it takes the connection, but none of units 1-10 answers in tcp or rtu over tcp"},
+		"silence":       {func(c net.Conn) { io.Copy(io.Discard, c) }, survey.Nothing, "it takes the connection, but none of the units asked (1-10) answers in tcp or rtu over tcp"},
 		"hangs up":      {func(c net.Conn) { c.Read(make([]byte, 1)) }, survey.HangsUp, "it takes the connection and ends it at the first request"},
 		"web server": {func(c net.Conn) {
 			c.Read(make([]byte, 64))

@@ -60,12 +60,23 @@ const (
 	Garbled                    // bytes came, but no frame at any settings
 	OnlyEcho                   // nothing but the echo of what was sent
 	Occupied                   // another client talks
-	Refused                    // an endpoint's port is closed
-	Filtered                   // an endpoint's host does not even refuse
 	NotModbus                  // an endpoint answers something else
 	HangsUp                    // an endpoint takes connections and ends them
 	OnlyGateway                // a gateway answers for units that do not
 )
+
+var verdictNames = [...]string{
+	"nothing received", "units answer", "units answer, some damaged", "two units with one id", "bytes but no frame",
+	"only an echo", "another client", "not modbus", "hangs up", "only a gateway",
+}
+
+// String returns the verdict in a few words.
+func (v Verdict) String() string {
+	if int(v) < len(verdictNames) {
+		return verdictNames[v]
+	}
+	return fmt.Sprintf("verdict(%d)", uint8(v))
+}
 
 // Report is what a scan has found.
 type Report struct {

@@ -1,0 +1,376 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"skyhaul/modbus"
+	"skyhaul/modbus/serial"
+	"skyhaul/modbus/survey"
+)
+
+// scanFlags are the flags of modbus scan.
+type scanFlags struct {
+	*wiringFlags
+	bauds           []int
+	parityList      []string
+	units           string
+	full            bool
+	timeout, listen time.Duration
+}
+
+func modbusScanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "scan",
+		Short: "Find settings and units, or say what is wrong with the line",
+		Long: "Listens first whether another client talks, then asks units 1 to 32 at the settings\n" +
+			"that instruments come with, the likeliest first, until one answers; there it asks\n" +
+			"all and identifies those that answer. With --full it tries all baud rates from 1200\n" +
+			"to 115200, all parities and all unit ids. With --tcp it looks for units behind an\n" +
+			"endpoint. It reads one register of each unit and writes nothing.",
+		Example: "  skyhaul modbus scan --device /dev/ttyUSB0\n" +
+			"  skyhaul modbus scan --device /dev/ttyUSB0 --baud 9600,19200 --units 1-247\n" +
+			"  skyhaul modbus scan --tcp 10.0.0.5:502",
+	}
+	f := &scanFlags{wiringFlags: &wiringFlags{cmd: cmd}}
+	f.sourceFlags()
+	flags := cmd.Flags()
+	flags.IntSliceVar(&f.bauds, "baud", nil, "only these `RATES`, as 9600,19200")
+	flags.StringSliceVar(&f.parityList, "parity", nil, "only these `PARITIES`, as N,E")
+	flags.StringVar(&f.units, "units", "", "unit `IDS`, as 1-32,100 (default 1-32; with --tcp also 255)")
+	flags.BoolVar(&f.full, "full", false, "all baud rates, parities and unit ids")
+	flags.DurationVar(&f.timeout, "timeout", 0, "wait for an answer (default 100ms on a line, 1s with --tcp)")
+	flags.DurationVar(&f.listen, "listen", 1500*time.Millisecond, "how long to listen for another client before the first request")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return f.run(cmd) }
+	return cmd
+}
+
+func (f *scanFlags) run(cmd *cobra.Command) error {
+	w, err := f.wiring()
+	if err != nil {
+		return err
+	}
+	units, err := f.unitList(w)
+	if err != nil {
+		return usageError{err}
+	}
+	p := newScanProgress(cmd.ErrOrStderr())
+	scan := f.line
+	if w.serial == nil {
+		scan = f.endpoint
+	}
+	r, err := scan(cmd.Context(), &w, units, p.tell)
+	p.end()
+	if err != nil {
+		return err
+	}
+	ids, err := identifyAll(cmd.Context(), w, r)
+	if err != nil {
+		return err
+	}
+	if err := f.print(cmd.OutOrStdout(), w, r, ids); err != nil {
+		return err
+	}
+	if r.Verdict != survey.Answers && r.Verdict != survey.Noisy {
+		return errors.New(r.Evidence)
+	}
+	return nil
+}
+
+// line scans a line and leaves what was found in w.
+func (f *scanFlags) line(ctx context.Context, w *wiring, units []modbus.UnitID, tell func(survey.Progress)) (r survey.Report, err error) {
+	settings, err := f.settings(w.framing)
+	if err != nil {
+		return r, usageError{err}
+	}
+	port := func(_ context.Context, s survey.Settings) (modbus.Conn, error) {
+		p, err := serial.Open(s.Serial(w.serial.Device))
+		if err != nil {
+			return nil, portHint(err, w.serial.Device)
+		}
+		return p, nil
+	}
+	r, err = survey.Scan(ctx, port, survey.Options{Settings: settings, Units: units, Timeout: f.timeout, Listen: f.listen, Progress: tell})
+	found := r.Settings.Serial(w.serial.Device)
+	w.serial, w.timeout = &found, time.Second
+	return r, err
+}
+
+// endpoint scans an endpoint and leaves what was found in w.
+func (f *scanFlags) endpoint(ctx context.Context, w *wiring, units []modbus.UnitID, tell func(survey.Progress)) (r survey.Report, err error) {
+	if len(f.bauds)+len(f.parityList) > 0 {
+		return r, usageError{errors.New("an endpoint has no baud rate and no parity: --baud and --parity are for --device")}
+	}
+	framings := []modbus.Framing{modbus.TCP, modbus.RTUOverTCP}
+	if f.framing != "" || f.configFile != "" {
+		framings = []modbus.Framing{w.framing}
+	}
+	dial := func(ctx context.Context) (modbus.Conn, error) { return w.dial(ctx) }
+	r, err = survey.ScanEndpoint(ctx, dial, survey.EndpointOptions{Framings: framings, Units: units, Timeout: f.timeout, Progress: tell})
+	w.framing, w.timeout = r.Framing, time.Second
+	return r, err
+}
+
+// settings returns what to try.
+func (f *scanFlags) settings(framing modbus.Framing) ([]survey.Settings, error) {
+	var only []serial.Parity
+	for _, p := range f.parityList {
+		p = strings.ToUpper(p)
+		if p != "N" && p != "E" && p != "O" {
+			return nil, fmt.Errorf("--parity %q: N, E or O", p)
+		}
+		only = append(only, serial.Parity(p[0]))
+	}
+	for _, b := range f.bauds {
+		if b < 50 || b > 4_000_000 {
+			return nil, fmt.Errorf("--baud %d: 50 to 4000000", b)
+		}
+	}
+	return survey.Usual(framing, f.bauds, only, f.full), nil
+}
+
+// unitList returns the ids to ask.
+func (f *scanFlags) unitList(w wiring) ([]modbus.UnitID, error) {
+	text, low, high := f.units, 1, 247
+	switch {
+	case text != "":
+	case f.full:
+		text = "1-247"
+	default:
+		text = "1-32"
+	}
+	if w.serial == nil {
+		low, high = 0, 255
+		if f.units == "" {
+			text += ",255"
+		}
+	}
+	var ids []modbus.UnitID
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, ranged := strings.Cut(part, "-")
+		a, err1 := strconv.Atoi(from)
+		b, err2 := strconv.Atoi(to)
+		if !ranged {
+			b, err2 = a, nil
+		}
+		if err1 != nil || err2 != nil || a < low || b > high || a > b {
+			return nil, fmt.Errorf("--units %q: want ids from %d to %d, as 1-32,100", f.units, low, high)
+		}
+		for id := a; id <= b; id++ {
+			ids = append(ids, modbus.UnitID(id))
+		}
+	}
+	return ids, nil
+}
+
+// scanProgress shows on a terminal how far a scan is.
+type scanProgress struct {
+	w    io.Writer // nil: no terminal
+	last time.Time
+}
+
+func newScanProgress(w io.Writer) *scanProgress {
+	if !isTerminal(w) {
+		return &scanProgress{}
+	}
+	return &scanProgress{w: w}
+}
+
+func (p *scanProgress) tell(s survey.Progress) {
+	now := time.Now()
+	if p.w == nil || now.Sub(p.last) < progressEvery {
+		return
+	}
+	p.last = now
+	where := s.Settings.String()
+	if s.Settings.Baud == 0 {
+		where = "endpoint"
+	}
+	what := fmt.Sprintf("asking unit %d", s.Unit)
+	if s.Unit == 0 && s.Settings.Baud > 0 {
+		what = "listening"
+	}
+	fmt.Fprintf(p.w, "\r%s, %s: %d %%, %v left at most", where, what, 100*s.Done/max(1, s.Total), s.Left.Round(time.Second))
+	if len(s.Found) > 0 {
+		fmt.Fprintf(p.w, ", found %d units", len(s.Found))
+	}
+	fmt.Fprint(p.w, "\x1b[K")
+}
+
+func (p *scanProgress) end() {
+	if p.w != nil {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+// mostIdentified bounds how many units are identified: a device that ignores
+// the id is all of them.
+const mostIdentified = 32
+
+// identifyAll asks what the units are that were found.
+func identifyAll(ctx context.Context, w wiring, r survey.Report) (ids []survey.Identity, err error) {
+	if len(r.Units) == 0 {
+		return nil, nil
+	}
+	s, err := w.connect(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer s.conn.Close()
+	s.once = true
+	for _, u := range r.Units[:min(len(r.Units), mostIdentified)] {
+		id, err := survey.Identify(ctx, s.ask, u.Unit, survey.IdentifyOptions{Timing: w.timing()})
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, modbus.ErrConn):
+			return ids, nil // some units hang up on what they don't know
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// jsonScan is modbus scan --json.
+type jsonScan struct {
+	Verdict  string     `json:"verdict"`
+	Evidence string     `json:"evidence"`
+	Settings string     `json:"settings,omitempty"`
+	Framing  string     `json:"framing"`
+	Echo     bool       `json:"echo"`
+	Requests int        `json:"requests"`
+	Units    []jsonUnit `json:"units"`
+	Config   string     `json:"config,omitempty"` // a piece of a configuration
+}
+
+// jsonUnit is a unit that was found or identified.
+type jsonUnit struct {
+	Unit       modbus.UnitID     `json:"unit"`
+	Asked      int               `json:"asked,omitempty"`
+	Intact     int               `json:"intact,omitempty"`
+	Turnaround float64           `json:"turnaround_ms"`
+	Identity   string            `json:"identity"`
+	Functions  map[string]string `json:"functions,omitempty"` // by code
+	Objects    map[string]string `json:"objects,omitempty"`   // of function 43/14, by id
+	ServerID   string            `json:"server_id,omitempty"` // of function 17, hex
+	Registers  int               `json:"max_registers,omitempty"`
+	Bits       int               `json:"max_bits,omitempty"`
+	Order      string            `json:"order,omitempty"`
+}
+
+func (f *scanFlags) print(out io.Writer, w wiring, r survey.Report, ids []survey.Identity) error {
+	config := ""
+	if r.Verdict == survey.Answers || r.Verdict == survey.Noisy {
+		config = snippet(w, ids)
+	}
+	if f.json {
+		j := jsonScan{Verdict: r.Verdict.String(), Evidence: r.Evidence, Framing: w.framing.String(), Echo: r.Echo, Requests: r.Requests, Config: config, Units: []jsonUnit{}}
+		if r.Settings.Baud > 0 {
+			j.Settings = r.Settings.String()
+		}
+		for i, u := range r.Units {
+			unit := jsonUnit{Unit: u.Unit}
+			if i < len(ids) {
+				unit = identityJSON(ids[i])
+			}
+			unit.Asked, unit.Intact, unit.Turnaround = u.Asked, u.Intact, u.Turnaround.Seconds()*1000
+			j.Units = append(j.Units, unit)
+		}
+		return json.NewEncoder(out).Encode(j)
+	}
+	sc := newScreen(out)
+	if len(r.Units) > 0 {
+		rows := [][]cell{cells("unit", "answers", "turnaround", "functions", "says of itself")}
+		for i, u := range r.Units {
+			row := cells(u.Unit, fmt.Sprintf("%d of %d", u.Intact, u.Asked), milliseconds(u.Turnaround.Seconds()*1000), "", "")
+			if i < len(ids) {
+				row[3].text, row[4].text = functionList(ids[i]), cmp.Or(ids[i].Text(), "-")
+			}
+			if u.Intact < u.Asked || u.Damaged > 0 {
+				row[1].style = yellow
+			}
+			rows = append(rows, row)
+		}
+		if err := sc.table(rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+	}
+	if config == "" {
+		return nil // the verdict is the error
+	}
+	_, err := fmt.Fprintf(out, "%s\n\nfor the configuration:\n\n%s", sc.paint(green, r.Evidence), config)
+	return err
+}
+
+// functionList names the functions that a unit answers.
+func functionList(id survey.Identity) string {
+	var codes []string
+	for _, f := range id.Functions {
+		e, declined := errors.AsType[modbus.Exception](f.Err)
+		switch {
+		case f.Err == nil:
+			codes = append(codes, functionCode(f.Code))
+		case declined && e != modbus.IllegalFunction:
+			codes = append(codes, fmt.Sprintf("%s (%02X)", functionCode(f.Code), uint8(e)))
+		}
+	}
+	return cmp.Or(strings.Join(codes, " "), "-")
+}
+
+func functionCode(fc modbus.FunctionCode) string {
+	if fc == modbus.FuncReadDeviceIdentity {
+		return "43/14"
+	}
+	return strconv.Itoa(int(fc))
+}
+
+// parityWords are those of a configuration.
+var parityWords = map[serial.Parity]string{serial.EvenParity: "even", serial.OddParity: "odd"}
+
+// snippet is the part of a configuration that names what was found.
+func snippet(w wiring, ids []survey.Identity) string {
+	var b strings.Builder
+	name := "line-1"
+	if w.serial != nil {
+		fmt.Fprintf(&b, "[[line]]\nname = %q\ndevice = %q\nbaud = %d\n", name, w.serial.Device, w.serial.Baud)
+		if word, ok := parityWords[w.serial.Parity]; ok {
+			fmt.Fprintf(&b, "parity = %q\n", word)
+		}
+		if w.serial.DataBits == 7 {
+			fmt.Fprintf(&b, "data_bits = 7\nframing = \"ascii\"\n")
+		}
+		if w.serial.StopBits == 2 {
+			fmt.Fprintf(&b, "stop_bits = 2\n")
+		}
+	} else {
+		name = "endpoint-1"
+		fmt.Fprintf(&b, "[[endpoint]]\nname = %q\naddress = %q\n", name, w.address)
+		if w.framing != modbus.TCP {
+			fmt.Fprintf(&b, "framing = %q\n", strings.ReplaceAll(w.framing.String(), " ", "-"))
+		}
+	}
+	for _, id := range ids {
+		if id.Unit < 1 || id.Unit > 247 {
+			continue // not a unit of a configuration
+		}
+		fmt.Fprintf(&b, "\n[[unit]]\nname = \"unit-%d\"", id.Unit)
+		if text := id.Text(); text != "" {
+			fmt.Fprintf(&b, " # %s", plain(text))
+		}
+		fmt.Fprintf(&b, "\non = %q\nid = %d\naddresses = \"modicon\" # as the tag list counts: modicon, zero-based or one-based\n", name, id.Unit)
+		if id.Order != "" && id.Order != "ABCD" {
+			fmt.Fprintf(&b, "order = %q # %s\n", id.Order, id.OrderReason)
+		}
+	}
+	return b.String()
+}
