@@ -36,6 +36,7 @@ type Config struct {
 	Groups []Group
 	// Harvests are the units that keep archives.
 	Harvests []Harvest
+	Gateways []Gateway
 	Buffer   Buffer
 	Uplink   *Uplink // nil: the site only buffers
 	Status   Status
@@ -148,6 +149,7 @@ func (r *reader) config(root *table) *Config {
 		}
 	}
 	c.Groups = r.groups(root, units)
+	c.Gateways = r.gateways(root, c.Lines, units)
 	c.Uplink = r.uplink(root, c.Site)
 	c.Status = r.status(root)
 	return c

@@ -49,6 +49,7 @@ type Daemon struct {
 	lines    []*line
 	scanners []*scanner
 	harvests []*archive.Harvester
+	doors    []*door
 	keeper   *keeper
 	thinner  *thinner
 	ledger   *link.Ledger // nil without an uplink
@@ -140,6 +141,9 @@ func (d *Daemon) connect() error {
 			return err
 		}
 	}
+	for i := range d.opts.Config.Gateways {
+		d.connectGateway(&d.opts.Config.Gateways[i])
+	}
 	if d.opts.Config.Uplink == nil {
 		return nil
 	}
@@ -179,6 +183,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	for _, h := range d.harvests {
 		acquiring.start(h.Run)
+	}
+	for _, g := range d.doors {
+		acquiring.start(func(ctx context.Context) error { return d.serve(ctx, g) })
 	}
 
 	<-ctx.Done()

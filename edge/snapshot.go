@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"skyhaul/bufferstore"
+	"skyhaul/edge/archive"
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
 	"skyhaul/edge/status"
@@ -45,6 +46,12 @@ func (d *Daemon) Snapshot() status.Snapshot {
 		for _, r := range sc.Latest() {
 			s.Points = append(s.Points, pointStatus(r, sc.group.Line, now))
 		}
+	}
+	for i, h := range d.harvests {
+		s.Archives = append(s.Archives, archivesStatus(d.opts.Config.Harvests[i].Name, h)...)
+	}
+	for _, g := range d.doors {
+		s.Gateways = append(s.Gateways, g.status())
 	}
 	if d.uplink != nil {
 		s.Uplinks = []status.Uplink{d.uplinkStatus(now)}
@@ -154,6 +161,29 @@ func (s *scanner) status() status.Group {
 	return status.Group{Name: s.group.Name, Line: s.group.Line, Interval: s.group.Interval.Seconds(), Points: len(s.group.Points), Overruns: s.Overruns()}
 }
 
+func archivesStatus(unit string, h *archive.Harvester) (list []status.Archive) {
+	for _, a := range h.Status() {
+		out := status.Archive{Unit: unit, Name: a.Name, Records: a.Records, Newest: a.Newest}
+		if a.Err != nil {
+			out.Error = a.Err.Error()
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+func (g *door) status() status.Gateway {
+	st := g.Stats()
+	out := status.Gateway{
+		Address: g.config.Listen, Line: g.config.Line, State: "up", Clients: len(st.Clients), Requests: st.Requests, Remembered: st.Remembered,
+		Exchanges: st.Exchanges, Writes: st.Writes, Declined: st.Declined, Refused: st.Refused,
+	}
+	if err := g.fault.get(); err != nil {
+		out.State = err.Error()
+	}
+	return out
+}
+
 func pointStatus(r scan.Reading, line string, now point.Stamp) status.Point {
 	p := status.Point{
 		Tag: r.Tag, Description: r.Description, Unit: r.Column.Unit,
@@ -242,6 +272,16 @@ func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []s
 			say("On line %s %d of %d units do not answer.", l.Name, l.UnitsDown, l.UnitsDown+l.UnitsUp)
 		} else if bad, all, why := badPoints(s.Points, l.Name); bad > 0 {
 			say("On line %s %d of %d points are bad: %s.", l.Name, bad, all, strings.Join(why, ", "))
+		}
+	}
+	for _, a := range s.Archives {
+		if a.Error != "" {
+			say("Archive %s of %s can't be harvested: %s.", a.Name, a.Unit, a.Error)
+		}
+	}
+	for _, g := range s.Gateways {
+		if g.State != "up" {
+			say("The gateway is missing at %s: %s.", g.Address, g.State)
 		}
 	}
 	for _, l := range store.Lanes {

@@ -104,6 +104,26 @@ var families = []family{
 		}
 	}, "group", "line"),
 
+	counter("archive_records_total", "Records taken from an instrument's archive.", func(s *Snapshot, emit emit) {
+		for _, a := range s.Archives {
+			emit(float64(a.Records), a.Unit, a.Name)
+		}
+	}, "unit", "archive"),
+	gauge("archive_failing", "1 while an archive can't be harvested.", func(s *Snapshot, emit emit) {
+		for _, a := range s.Archives {
+			emit(truth(a.Error != ""), a.Unit, a.Name)
+		}
+	}, "unit", "archive"),
+	gauge("gateway_clients", "Clients connected.", func(s *Snapshot, emit emit) {
+		for _, g := range s.Gateways {
+			emit(float64(g.Clients), g.Address)
+		}
+	}, "gateway"),
+	gate("requests", "Requests of clients.", func(g Gateway) uint64 { return g.Requests }),
+	gate("remembered", "Requests answered from memory.", func(g Gateway) uint64 { return g.Remembered }),
+	gate("exchanges", "Exchanges on the line for clients.", func(g Gateway) uint64 { return g.Exchanges }),
+	gate("refused", "Writes that are not on the list.", func(g Gateway) uint64 { return g.Refused }),
+
 	lane("appended_records", "Sequence numbers given.", func(l Lane) uint64 { return l.Appended }),
 	lane("durable_records", "Sequence numbers on flash.", func(l Lane) uint64 { return l.Durable }),
 	lane("sent_records", "Sequence numbers taken by the broker.", func(l Lane) uint64 { return l.Sent }),
@@ -156,6 +176,14 @@ func unit(name, help string, read func(Unit) uint64) family {
 			emit(float64(read(u)), u.Name, u.Line)
 		}
 	}, "unit", "line")
+}
+
+func gate(name, help string, read func(Gateway) uint64) family {
+	return counter("gateway_"+name+"_total", help, func(s *Snapshot, emit emit) {
+		for _, g := range s.Gateways {
+			emit(float64(read(g)), g.Address)
+		}
+	}, "gateway")
 }
 
 // lane is a gauge: a store begun anew after damage may count from less.

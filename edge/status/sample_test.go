@@ -51,6 +51,13 @@ func sample() status.Snapshot {
 			{Name: "fast", Line: "rs485-a", Interval: 1, Points: 42, Overruns: 3},
 			{Name: "slow", Line: "rs485-a", Interval: 60, Points: 240},
 		},
+		Archives: []status.Archive{
+			{Unit: "flow-computer", Name: "hourly", Records: 840, Newest: at(12, 0)},
+			{Unit: "flow-computer", Name: "events", Error: "unit 1 function 3: no answer in time"},
+		},
+		Gateways: []status.Gateway{
+			{Address: "192.0.2.1:502", Line: "rs485-a", State: "up", Clients: 2, Requests: 86_400, Remembered: 80_211, Exchanges: 6_100, Writes: 4, Declined: 89, Refused: 3},
+		},
 		Points: []status.Point{
 			{Tag: "PT-4101", Description: "suction pressure, header north", Value: "54.318", Unit: "bar", Quality: "good", Age: new(0.6), Group: "fast", Lane: "history", Line: "rs485-a", UnitID: 3},
 			{Tag: "FT-4102", Description: "gas flow", Value: "128934.5", Unit: "Sm³/h", Quality: "good", Age: new(0.6), Group: "fast", Lane: "custody", Line: "flow-computer", UnitID: 1},

@@ -26,7 +26,11 @@ type Snapshot struct {
 	Lines   []Line   `json:"lines"`
 	Units   []Unit   `json:"units"`
 	Groups  []Group  `json:"groups"`
-	Points  []Point  `json:"points"`
+
+	Archives []Archive `json:"archives"`
+	Gateways []Gateway `json:"gateways"`
+
+	Points []Point `json:"points"`
 }
 
 // Point is the newest reading of a point.
@@ -78,6 +82,29 @@ type Group struct {
 	Interval float64 `json:"interval_seconds"`
 	Points   int     `json:"points"`
 	Overruns uint64  `json:"overruns"` // places of its grid passed over, since the pass before was not done
+}
+
+// Archive is what an instrument keeps by itself and is harvested.
+type Archive struct {
+	Unit    string    `json:"unit"`
+	Name    string    `json:"name"`
+	Records uint64    `json:"records"`         // taken since the start
+	Newest  time.Time `json:"newest,omitzero"` // of the newest, by the instrument's clock
+	Error   string    `json:"error,omitempty"` // why the last pass failed
+}
+
+// Gateway is a door to a line for local clients.
+type Gateway struct {
+	Address    string `json:"address"`
+	Line       string `json:"line"`
+	State      string `json:"state"` // "up" or what is wrong
+	Clients    int    `json:"clients"`
+	Requests   uint64 `json:"requests"`
+	Remembered uint64 `json:"remembered"` // answered from memory
+	Exchanges  uint64 `json:"exchanges"`  // on the line
+	Writes     uint64 `json:"writes"`
+	Declined   uint64 `json:"declined"`
+	Refused    uint64 `json:"refused"` // of these, writes that are not on the list
 }
 
 // Lane is the traffic of a lane in sequence numbers: records so far.

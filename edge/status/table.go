@@ -25,6 +25,8 @@ func Table(w io.Writer, s Snapshot) error {
 	p.lines(&s)
 	p.units(&s)
 	p.groups(&s)
+	p.archives(&s)
+	p.gateways(&s)
 	p.points(&s)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -173,6 +175,31 @@ func (p *printer) groups(s *Snapshot) {
 	t := table{heads: []string{"GROUP", "LINE", ">EVERY", ">POINTS", ">OVERRUNS"}}
 	for _, g := range s.Groups {
 		t.row(cell{text: g.Name}, cell{text: g.Line}, cell{text: seconds(g.Interval).String()}, number(uint64(g.Points)), number(g.Overruns))
+	}
+	p.table(t)
+}
+
+func (p *printer) archives(s *Snapshot) {
+	t := table{heads: []string{"ARCHIVE", "UNIT", ">RECORDS", "NEWEST", "LAST ERROR"}}
+	for _, a := range s.Archives {
+		newest := ""
+		if !a.Newest.IsZero() {
+			newest = a.Newest.UTC().Format(time.DateTime)
+		}
+		t.row(cell{text: a.Name}, cell{text: a.Unit}, number(a.Records), cell{text: newest}, cell{a.Error, red})
+	}
+	p.table(t)
+}
+
+func (p *printer) gateways(s *Snapshot) {
+	t := table{heads: []string{"GATEWAY", "LINE", "STATE", ">CLIENTS", ">REQUESTS", ">FROM MEMORY", ">EXCHANGES", ">WRITES", ">DECLINED", ">REFUSED"}}
+	for _, g := range s.Gateways {
+		style := ""
+		if g.State != "up" {
+			style = red
+		}
+		t.row(cell{text: g.Address}, cell{text: g.Line}, cell{g.State, style}, number(uint64(g.Clients)),
+			number(g.Requests), number(g.Remembered), number(g.Exchanges), number(g.Writes), number(g.Declined), number(g.Refused))
 	}
 	p.table(t)
 }

@@ -167,6 +167,25 @@ function showGroup(tr, g) {
   cells(tr, [g.name, g.line, span(g.interval_seconds), count(g.points), count(g.overruns)]);
 }
 
+const archiveRow = row([["name", "name"], ["place", "unit"], ["num", "records"], ["place", "newest"], ["state", "last error"]]);
+function showArchive(tr, a) {
+  cells(tr, [a.name, a.unit, count(a.records), a.newest ? a.newest.slice(0, 16).replace("T", " ") : "", a.error ? "✖ " + a.error : ""]);
+  look(tr.children[4], a.error ? "state wrong" : "state");
+}
+
+const gatewayRow = row([["name", "address"], ["place", "line"], ["state", "state"], ["num", "clients"], ["num", "requests"], ["num", "from memory"], ["num", "exchanges"], ["num", "writes"], ["num", "declined"], ["num", "refused"]]);
+function showGateway(tr, g) {
+  cells(tr, [g.address, g.line, (g.state === "up" ? "" : "✖ ") + g.state, g.clients, count(g.requests), count(g.remembered), count(g.exchanges),
+    count(g.writes), count(g.declined), count(g.refused)]);
+  look(tr.children[2], g.state === "up" ? "state" : "state wrong");
+}
+
+// optional shows a section only where there is something for its table.
+function optional(id, list, make, fill) {
+  $(id).hidden = !list || list.length === 0;
+  children($(id).querySelector("tbody"), list || [], make, fill);
+}
+
 const marks = { good: "●", uncertain: "▲", bad: "✖" };
 const pointRow = () => {
   const tr = row([["name", "tag"], ["value num", "value"], ["unit", "unit"], ["quality", "quality"], ["age num", "age"], ["place", "group"], ["place", "lane"], ["place", "line"]])();
@@ -229,6 +248,8 @@ function show(s) {
   children($("lines").tBodies[0], s.lines, lineRow, showLine);
   children($("units").tBodies[0], s.units || [], unitRow, showUnit);
   children($("groups").tBodies[0], s.groups || [], groupRow, showGroup);
+  optional("archives", s.archives, archiveRow, showArchive);
+  optional("gateways", s.gateways, gatewayRow, showGateway);
   showPoints(s.points);
   text($("foot"), "skyhaul " + s.version + " · configuration " + s.config_hash + " · up " + span((now - Date.parse(s.started)) / 1000));
   $("main").hidden = false;
