@@ -162,7 +162,7 @@ type tally struct {
 // and -v for the campaign and its table.
 func TestFaultMatrix(t *testing.T) {
 	results := make([]tally, len(lines)*len(rows))
-	t.Run("", func(t *testing.T) {
+	t.Run("on", func(t *testing.T) {
 		for i, l := range lines {
 			for j, r := range rows {
 				t.Run(l.String()+"/"+r.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package modbus_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"skyhaul/modbus"
 )
@@ -252,4 +254,21 @@ func TestRoleIsOneText(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", tt.name, got, err, tt.want)
 		}
 	}
+}
+
+// A role is whatever a certificate says, as long as it is one text.
+func FuzzRole(f *testing.F) {
+	f.Add([]byte{12, 1, 'a'}, false)
+	f.Add([]byte{12, 0x81, 1, 'a'}, true)
+	f.Add([]byte{12, 2, 0xC3, 0x9F, 0}, false)
+	f.Fuzz(func(t *testing.T, value []byte, twice bool) {
+		cert := &x509.Certificate{Extensions: []pkix.Extension{{Id: roleExtension, Value: value}}}
+		if twice {
+			cert.Extensions = append(cert.Extensions, cert.Extensions[0])
+		}
+		role, err := modbus.Role(cert)
+		if err == nil && (twice || role == "" || !bytes.HasSuffix(value, []byte(role)) || !utf8.ValidString(role)) {
+			t.Errorf("% X gives the role %q", value, role)
+		}
+	})
 }
