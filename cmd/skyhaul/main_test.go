@@ -28,12 +28,15 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			// The race detector has every process linger for a second.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
+			for _, name := range []string{"PLC", "DOOR"} {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				defer ln.Close()
+				env.Setenv(name, ln.Addr().String())
 			}
-			env.Setenv("PLC", ln.Addr().String())
-			return ln.Close()
+			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"appears": appears,
