@@ -199,6 +199,25 @@ func TestRequestsStayInARangeOfTheDialect(t *testing.T) {
 	}
 }
 
+func TestItemsOfEnron(t *testing.T) {
+	d := modbus.Enron()
+	for addr, want := range map[uint16]int{
+		31: 0, 32: -1, 33: 0, 700: 0, 701: -1, 799: -1, 800: 0, 1001: 0, 3000: 0, 3001: 2, 3999: 2, 4000: 0,
+		5000: 0, 5001: 4, 5999: 4, 6000: 0, 7000: 0, 7001: 4, 7999: 4, 8000: 0, 65535: 0,
+	} {
+		for _, fc := range []modbus.FunctionCode{modbus.FuncReadHoldingRegisters, modbus.FuncReadInputRegisters, modbus.FuncWriteRegister, modbus.FuncWriteRegisters} {
+			if got := d.ItemBytes(fc, addr); got != want {
+				t.Errorf("function %d, %d: %d bytes, want %d", fc, addr, got, want)
+			}
+		}
+		for _, fc := range []modbus.FunctionCode{modbus.FuncReadCoils, modbus.FuncReadDiscreteInputs, modbus.FuncWriteCoil, modbus.FuncWriteCoils} {
+			if got := d.ItemBytes(fc, addr); got != 0 {
+				t.Errorf("function %d, %d: %d bytes, want 0", fc, addr, got)
+			}
+		}
+	}
+}
+
 func TestUnitDeclinesWhatIsNotOfItsDialect(t *testing.T) {
 	b := enron()
 	tests := map[string]struct {

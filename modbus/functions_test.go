@@ -107,6 +107,21 @@ func TestLongRequestsEndWithTheSilence(t *testing.T) {
 	})
 }
 
+func TestSilenceEndsNoOtherRequests(t *testing.T) {
+	for name, frame := range map[string][]byte{
+		"exception":         seal([]byte{1, 0x83, 2}),
+		"cut read":          seal([]byte{1, 3, 0, 3, 0}),
+		"long read":         seal([]byte{1, 3, 0, 3, 0, 1, 0}),
+		"for reserved unit": seal([]byte{248, 99}),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			if got, _ := converse(t, modbus.RTU, whole(), piece{0, frame}); got != nil {
+				t.Errorf("%s is answered with % X", name, got)
+			}
+		})
+	}
+}
+
 func TestRequestsThatNoUnitMayObeyAreNotBuilt(t *testing.T) {
 	refused := map[string]error{}
 	span := func(file, record uint16, quantity int) modbus.FileSpan {
@@ -297,6 +312,47 @@ func TestAnswersThatLieAboutTheirLengthAreRefused(t *testing.T) {
 		if i := slices.Index(errs, nil); i >= 0 {
 			t.Errorf("parser %d takes % X", i, []byte(p))
 		}
+	}
+}
+
+func TestAnswerMustBeOfItsRequest(t *testing.T) {
+	spans := must(modbus.ReadFileRecords(modbus.FileSpan{File: 4, Record: 1, Quantity: 2}, modbus.FileSpan{File: 4, Record: 1, Quantity: 1}))
+	tests := []struct {
+		req  modbus.PDU
+		good modbus.PDU
+		bad  []modbus.PDU
+	}{
+		{modbus.PDU{1, 0, 0, 0, 9}, modbus.PDU{1, 2, 0, 0}, []modbus.PDU{{1, 1, 0}, {1, 2, 0}, {2, 2, 0, 0}, {0x82, 1}, {0x81, 0}, {0x81}, nil}},
+		{modbus.PDU{16, 0, 1, 0, 1, 2, 0, 0}, modbus.PDU{16, 0, 1, 0, 1}, []modbus.PDU{{16, 0, 2, 0, 1}, {16, 0, 1, 0, 2}}},
+		{modbus.PDU{15, 0, 1, 0, 1, 1, 0}, modbus.PDU{15, 0, 1, 0, 1}, []modbus.PDU{{15, 0, 0, 0, 1}, {15, 0, 1, 0, 2}}},
+		{modbus.PDU{6, 0, 1, 0, 1}, modbus.PDU{6, 0, 1, 0, 1}, []modbus.PDU{{6, 0, 1, 0, 2}, {6, 0, 1, 0, 1, 0}}},
+		{modbus.PDU{7}, modbus.PDU{7, 9}, []modbus.PDU{{7}, {7, 9, 9}}},
+		{modbus.PDU{8, 0, 0, 1, 2}, modbus.PDU{8, 0, 0, 1, 2}, []modbus.PDU{{8, 0, 0, 1, 3}, {8, 0, 0, 1, 2, 3, 4}}},
+		{modbus.PDU{8, 0, 11, 0, 0}, modbus.PDU{8, 0, 11, 1, 2}, []modbus.PDU{{8, 0, 12, 1, 2}, {8, 0, 11, 1}}},
+		{modbus.PDU{11}, modbus.PDU{11, 0, 0, 1, 2}, []modbus.PDU{{11, 0, 0, 1}, {12, 0, 0, 1, 2}}},
+		{modbus.PDU{12}, modbus.PDU{12, 6, 0, 0, 0, 0, 0, 0}, []modbus.PDU{{12, 7, 0, 0, 0, 0, 0, 0}}},
+		{modbus.PDU{17}, modbus.PDU{17, 1, 0xFF}, []modbus.PDU{{17, 1}, {17}, {17, 0, 0}}},
+		{spans, modbus.PDU{20, 10, 5, 6, 1, 2, 3, 4, 3, 6, 5, 6}, []modbus.PDU{{20, 10, 3, 6, 5, 6, 5, 6, 1, 2, 3, 4}, {20, 10, 5, 7, 1, 2, 3, 4, 3, 6, 5, 6}, {20, 6, 5, 6, 1, 2, 3, 4}}},
+		{modbus.PDU{22, 0, 1, 0, 1, 0, 1}, modbus.PDU{22, 0, 1, 0, 1, 0, 1}, []modbus.PDU{{22, 0, 1, 0, 1, 0, 2}}},
+		{modbus.PDU{23, 0, 1, 0, 2, 0, 7, 0, 1, 2, 0, 9}, modbus.PDU{23, 4, 0, 1, 0, 2}, []modbus.PDU{{23, 2, 0, 1}}},
+		{modbus.PDU{24, 0, 7}, modbus.PDU{24, 0, 4, 0, 1, 0, 9}, []modbus.PDU{{24, 1, 4, 0, 1, 0, 9}, {24, 0, 4, 0, 1, 0}}},
+		{modbus.PDU{43, 14, 1, 0}, modbus.PDU{43, 14, 1, 1, 0, 0, 1, 0, 1, 'a'}, []modbus.PDU{{43, 14, 2, 1, 0, 0, 1, 0, 1, 'a'}, {43, 14, 1, 1, 0, 0, 2, 0, 1, 'a'}, {43, 13, 1}}},
+		{modbus.PDU{3, 0x1B, 0x59, 0, 1}, modbus.PDU{3, 4, 0, 0, 0, 0}, []modbus.PDU{{3, 2, 0, 0}}},
+		{modbus.PDU{3, 2, 0xBD, 0, 1}, modbus.PDU{3, 2, 0, 0}, []modbus.PDU{{3, 2, 0}, {3, 4, 0, 0}}},
+	}
+	d := modbus.Enron()
+	for _, tt := range tests {
+		if !d.Answers(tt.req, tt.good) || !d.Answers(tt.req, modbus.ServerDeviceBusy.Answer(tt.req)) {
+			t.Errorf("% X does not answer % X", []byte(tt.good), []byte(tt.req))
+		}
+		for _, bad := range tt.bad {
+			if d.Answers(tt.req, bad) {
+				t.Errorf("% X answers % X", []byte(bad), []byte(tt.req))
+			}
+		}
+	}
+	if d.Answers(modbus.PDU{99}, modbus.PDU{99}) || d.Answers(nil, nil) {
+		t.Error("an unknown request is answered")
 	}
 }
 
