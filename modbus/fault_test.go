@@ -194,61 +194,84 @@ func (r row) expected(l line, n tally) float64 {
 	return r.odds(l) * float64(n.damaged)
 }
 
+// trial is one fault on one line.
+type trial struct {
+	*testing.T
+	line
+	row
+	*bench
+	requests []modbus.PDU
+	client   *modbus.Client
+	tally    tally
+}
+
 // try lets a fault come and go.
-func try(t *testing.T, l line, r row, rng *rand.Rand) (n tally) {
+func try(t *testing.T, l line, r row, rng *rand.Rand) tally {
 	b := &bench{language: l.language(), rng: rng, enron: l.enron, echo: r.echo, fault: clean}
-	c := modbus.NewClient(b, l.Framing, slow)
+	x := trial{T: t, line: l, row: r, bench: b, requests: l.requests(), client: modbus.NewClient(b, l.Framing, slow)}
 	if l.enron {
-		c.Speak(1, modbus.Enron())
-	}
-	requests := l.requests()
-	ask := func() verdict {
-		req := requests[rng.IntN(len(requests))]
-		a, err := c.Do(t.Context(), 1, req, timeout)
-		v := b.judge(a, err)
-		if v == wrong && r.odds == nil && !t.Failed() {
-			t.Errorf("% X: % X, %v, want % X", []byte(req), []byte(a.PDU), err, b.truth)
-		}
-		return v
+		x.client.Speak(1, modbus.Enron())
 	}
 	for b.n < *frames/len(lines)/len(rows) {
-		if v := ask(); v != good {
-			t.Fatalf("request %d: %v without a fault\n%+v", b.n, v, c.Counters())
+		if v := x.ask(); v != good {
+			t.Fatalf("request %d: %v without a fault\n%+v", b.n, v, x.client.Counters())
 		}
 		b.fault = r.fault
 		for range 1 + rng.IntN(4) {
-			n.count(ask())
+			x.tally.count(x.ask())
 		}
-		b.fault = clean
-		if rng.IntN(2) == 0 {
-			b.send(piece{0, bytes.Join(b.held, nil)})
-		}
-		b.held, b.lag = nil, 0
-		for end, recovered := b.end(), false; !recovered; time.Sleep(10 * time.Millisecond) {
-			switch ask() {
-			case wrong:
-				n.wrong++
-			case good:
-				n.slowest = max(n.slowest, time.Since(end))
-				recovered = true
-			}
+		x.recover()
+	}
+	x.tally.damaged = b.damaged
+	x.check()
+	return x.tally
+}
+
+// ask asks any of the requests.
+func (x *trial) ask() verdict {
+	req := x.requests[x.rng.IntN(len(x.requests))]
+	a, err := x.client.Do(x.Context(), 1, req, timeout)
+	v := x.judge(a, err)
+	if v == wrong && x.odds == nil && !x.Failed() {
+		x.Errorf("% X: % X, %v, want % X", []byte(req), []byte(a.PDU), err, x.truth)
+	}
+	return v
+}
+
+// recover ends the fault and asks until all is well again. What the unit owes
+// then comes at once or never.
+func (x *trial) recover() {
+	x.bench.fault = clean
+	if x.rng.IntN(2) == 0 {
+		x.send(piece{0, bytes.Join(x.held, nil)})
+	}
+	x.held, x.lag = nil, 0
+	for end := x.end(); ; time.Sleep(10 * time.Millisecond) {
+		switch x.ask() {
+		case wrong:
+			x.tally.wrong++
+		case good:
+			x.tally.slowest = max(x.tally.slowest, time.Since(end))
+			return
 		}
 	}
-	n.damaged = b.damaged
-	most := r.expected(l, n)
+}
+
+// check holds the results against what they have to be.
+func (x *trial) check() {
+	n, most := x.tally, x.expected(x.line, x.tally)
 	if float64(n.wrong) > most+5*math.Sqrt(most) {
-		t.Errorf("%d wrong values, %.2g are to be expected", n.wrong, most)
+		x.Errorf("%d wrong values, %.2g are to be expected", n.wrong, most)
 	}
 	if n.misplaced > 1+n.asked/1000 {
-		t.Errorf("%d exceptions to other requests", n.misplaced)
+		x.Errorf("%d exceptions to other requests", n.misplaced)
 	}
-	if r.fate == pass && n.good != n.asked || r.fate == fail && n.good > 0 {
-		t.Errorf("%+v\n%+v", n, c.Counters())
+	if x.fate == pass && n.good != n.asked || x.fate == fail && n.good > 0 {
+		x.Errorf("%+v\n%+v", n, x.client.Counters())
 	}
 	if n.slowest > timeout {
-		t.Errorf("a good answer only %v after the fault", n.slowest)
+		x.Errorf("a good answer only %v after the fault", n.slowest)
 	}
-	return n
 }
 
 // verdict is how one exchange ended.
