@@ -62,7 +62,7 @@ func (t *table) archive() archive.Archive {
 		Records:  t.integer("records", 0, 2, 65534),
 		Index:    archive.Index{Address: t.register("index", -1), Next: t.flag("index_next", false)},
 		Interval: t.duration("interval", 0, time.Minute, 8760*time.Hour),
-		Every:    t.duration("every", 5*time.Minute, 10*time.Second, 24*time.Hour),
+		Every:    t.duration("every", 5*time.Minute, time.Second, 24*time.Hour),
 		Layout:   t.layout(),
 	}
 	if !t.has("records") {
@@ -81,7 +81,7 @@ func (t *table) log() *archive.Log {
 	return &archive.Log{
 		ID: t.archiveID(), Name: t.text("name", "events"),
 		Address: t.register("address", modbus.EnronLog), Ack: t.register("ack", modbus.EnronLog),
-		Every:  t.duration("every", 5*time.Minute, 10*time.Second, 24*time.Hour),
+		Every:  t.duration("every", 5*time.Minute, time.Second, 24*time.Hour),
 		Layout: t.layout(),
 	}
 }
