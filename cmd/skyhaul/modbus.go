@@ -13,6 +13,6 @@ func modbusCommand() *cobra.Command {
 		Example: "  skyhaul modbus scan --device /dev/ttyUSB0\n" +
 			"  skyhaul modbus read --device /dev/ttyUSB0 --baud 9600 --parity N --unit 1 holding 40001 --count 4",
 	}
-	cmd.AddCommand(modbusReadCommand(), modbusWriteCommand(), modbusScanCommand(), modbusIdentifyCommand(), modbusTraceCommand())
+	cmd.AddCommand(modbusReadCommand(), modbusWriteCommand(), modbusScanCommand(), modbusIdentifyCommand(), modbusTraceCommand(), modbusPortsCommand())
 	return cmd
 }

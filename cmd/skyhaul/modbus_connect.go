@@ -59,7 +59,7 @@ func connectFlags(cmd *cobra.Command) *wiringFlags {
 	flags.IntVar(&f.baud, "baud", 9600, "bits per second of the line")
 	flags.StringVar(&f.parity, "parity", "N", "parity of the line: N, E or O")
 	flags.IntVar(&f.stop, "stop", 1, "stop bits of the line: 1 or 2")
-	flags.DurationVar(&f.timeout, "timeout", time.Second, "longest wait for an answer to begin")
+	flags.DurationVar(&f.timeout, "timeout", time.Second, "longest wait `TIME` for an answer to begin")
 	return f
 }
 

@@ -48,8 +48,8 @@ func modbusScanCommand() *cobra.Command {
 	flags.StringSliceVar(&f.parityList, "parity", nil, "only these `PARITIES`, as N,E")
 	flags.StringVar(&f.units, "units", "", "unit `IDS`, as 1-32,100 (default 1-32; with --tcp also 255)")
 	flags.BoolVar(&f.full, "full", false, "all baud rates, parities and unit ids")
-	flags.DurationVar(&f.timeout, "timeout", 0, "wait for an answer (default 100ms on a line, 1s with --tcp)")
-	flags.DurationVar(&f.listen, "listen", 1500*time.Millisecond, "how long to listen for another client before the first request")
+	flags.DurationVar(&f.timeout, "timeout", 0, "longest wait `TIME` for an answer (default 100ms on a line, 1s with --tcp)")
+	flags.DurationVar(&f.listen, "listen", 1500*time.Millisecond, "`TIME` to listen for another client before the first request")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return f.run(cmd) }
 	return cmd
 }
@@ -216,10 +216,11 @@ func (p *scanProgress) end() {
 // the id is all of them.
 const mostIdentified = 32
 
-// identifyAll asks what the units are that were found.
-func identifyAll(ctx context.Context, w wiring, r survey.Report) (ids []survey.Identity, err error) {
+// identifyAll asks what the units are that answer.
+func identifyAll(ctx context.Context, w wiring, r survey.Report) (map[modbus.UnitID]survey.Identity, error) {
+	ids := map[modbus.UnitID]survey.Identity{}
 	if len(r.Units) == 0 {
-		return nil, nil
+		return ids, nil
 	}
 	s, err := w.connect(ctx, nil)
 	if err != nil {
@@ -227,15 +228,18 @@ func identifyAll(ctx context.Context, w wiring, r survey.Report) (ids []survey.I
 	}
 	defer s.conn.Close()
 	s.once = true
-	for _, u := range r.Units[:min(len(r.Units), mostIdentified)] {
+	for _, u := range r.Units {
+		if u.Intact == 0 || len(ids) == mostIdentified {
+			continue
+		}
 		id, err := survey.Identify(ctx, s.ask, u.Unit, survey.IdentifyOptions{Timing: w.timing()})
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.Is(err, modbus.ErrConn):
-			return ids, nil // some units hang up on what they don't know
+			return ids, nil // some hang up on what they don't know
 		}
-		ids = append(ids, id)
+		ids[u.Unit] = id
 	}
 	return ids, nil
 }
@@ -267,20 +271,20 @@ type jsonUnit struct {
 	Order      string            `json:"order,omitempty"`
 }
 
-func (f *scanFlags) print(out io.Writer, w wiring, r survey.Report, ids []survey.Identity) error {
+func (f *scanFlags) print(out io.Writer, w wiring, r survey.Report, ids map[modbus.UnitID]survey.Identity) error {
 	config := ""
 	if r.Verdict == survey.Answers || r.Verdict == survey.Noisy {
-		config = snippet(w, ids)
+		config = snippet(w, r, ids)
 	}
 	if f.json {
 		j := jsonScan{Verdict: r.Verdict.String(), Evidence: r.Evidence, Framing: w.framing.String(), Echo: r.Echo, Requests: r.Requests, Config: config, Units: []jsonUnit{}}
 		if r.Settings.Baud > 0 {
 			j.Settings = r.Settings.String()
 		}
-		for i, u := range r.Units {
+		for _, u := range r.Units {
 			unit := jsonUnit{Unit: u.Unit}
-			if i < len(ids) {
-				unit = identityJSON(ids[i])
+			if id, ok := ids[u.Unit]; ok {
+				unit = identityJSON(id)
 			}
 			unit.Asked, unit.Intact, unit.Turnaround = u.Asked, u.Intact, u.Turnaround.Seconds()*1000
 			j.Units = append(j.Units, unit)
@@ -290,10 +294,10 @@ func (f *scanFlags) print(out io.Writer, w wiring, r survey.Report, ids []survey
 	sc := newScreen(out)
 	if len(r.Units) > 0 {
 		rows := [][]cell{cells("unit", "answers", "turnaround", "functions", "says of itself")}
-		for i, u := range r.Units {
+		for _, u := range r.Units {
 			row := cells(u.Unit, fmt.Sprintf("%d of %d", u.Intact, u.Asked), milliseconds(u.Turnaround.Seconds()*1000), "", "")
-			if i < len(ids) {
-				row[3].text, row[4].text = functionList(ids[i]), cmp.Or(ids[i].Text(), "-")
+			if id, ok := ids[u.Unit]; ok {
+				row[3].text, row[4].text = functionList(id), cmp.Or(id.Text(), "-")
 			}
 			if u.Intact < u.Asked || u.Damaged > 0 {
 				row[1].style = yellow
@@ -338,7 +342,7 @@ func functionCode(fc modbus.FunctionCode) string {
 var parityWords = map[serial.Parity]string{serial.EvenParity: "even", serial.OddParity: "odd"}
 
 // snippet is the part of a configuration that names what was found.
-func snippet(w wiring, ids []survey.Identity) string {
+func snippet(w wiring, r survey.Report, ids map[modbus.UnitID]survey.Identity) string {
 	var b strings.Builder
 	name := "line-1"
 	if w.serial != nil {
@@ -359,8 +363,9 @@ func snippet(w wiring, ids []survey.Identity) string {
 			fmt.Fprintf(&b, "framing = %q\n", strings.ReplaceAll(w.framing.String(), " ", "-"))
 		}
 	}
-	for _, id := range ids {
-		if id.Unit < 1 || id.Unit > 247 {
+	for _, u := range r.Units {
+		id, ok := ids[u.Unit]
+		if !ok || u.Unit < 1 || u.Unit > 247 {
 			continue // not a unit of a configuration
 		}
 		fmt.Fprintf(&b, "\n[[unit]]\nname = \"unit-%d\"", id.Unit)

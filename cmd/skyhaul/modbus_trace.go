@@ -48,7 +48,7 @@ func modbusTraceCommand() *cobra.Command {
 	flags.BoolVar(&f.poll, "poll", false, "ask for TABLE ADDRESS")
 	flags.BoolVar(&f.zeroBased, "zero-based", false, "ADDRESS is the number on the wire, from 0")
 	flags.IntVar(&f.count, "count", 1, "how many registers or bits to ask for")
-	flags.DurationVar(&f.every, "every", time.Second, "time from request to request")
+	flags.DurationVar(&f.every, "every", time.Second, "`TIME` from request to request")
 	flags.DurationVar(&f.length, "for", 0, "end after `TIME`; 0: when interrupted")
 	flags.StringVar(&f.save, "save", "", "write a capture to a new `FILE`")
 	flags.StringVar(&f.from, "from", "", "show the capture in `FILE`")

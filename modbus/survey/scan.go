@@ -40,8 +40,8 @@ type Progress struct {
 const (
 	defaultTimeout = 100 * time.Millisecond
 	defaultListen  = 1500 * time.Millisecond
-	slowTimeout    = time.Second // for a unit that was heard late
-	lateBy         = 8           // requests after which an answer may still come
+	slowTimeout    = 600 * time.Millisecond // for a unit that was heard late
+	lateBy         = 6                      // requests after which an answer may still come
 	linger         = 250 * time.Millisecond
 	firstUnits     = 4 // that are asked at all settings before the rest is
 	repeats        = 4 // requests to a unit that was found or heard
@@ -321,6 +321,7 @@ func (s *scan) try(ctx context.Context, set Settings, units []modbus.UnitID) (fo
 // askSlowly asks once more, with patience, the units that may answer late.
 func (s *scan) askSlowly(ctx context.Context, l *line, r *reaction, units []modbus.UnitID) error {
 	slices.Sort(units)
+	l.client = modbus.NewClient(l.conn, l.set.Framing, l.set.Timing()) // one that owes nothing
 	for _, unit := range slices.Compact(units) {
 		if slices.Contains(s.report.ids(), unit) {
 			continue
@@ -389,7 +390,9 @@ func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
 		}
 		f.Asked++
 		l.heard = nil
-		a, err := l.client.Do(ctx, unit, req, slowTimeout)
+		// One that owes nothing, and needs no separators.
+		client := modbus.NewClient(l.conn, l.set.Framing, l.set.Timing())
+		a, err := client.Do(ctx, unit, req, slowTimeout)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
