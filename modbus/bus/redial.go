@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -13,27 +14,35 @@ const (
 	dialTimeout  = 5 * time.Second
 	firstRetry   = time.Second / 2
 	longestRetry = 30 * time.Second
+
+	// shortLife is how long a connection must last to count as one: a device that
+	// has no connection left accepts another and closes it.
+	shortLife = time.Second
 )
 
 // Redial keeps a line open until ctx ends: it dials, with growing pauses until
 // that succeeds, lets serve use the connection, closes it when serve returns, and
-// dials again. It calls state with true after each dial that succeeded and with
-// false after each that failed; how long the line was away is logged in two
-// lines. All of it happens in the caller's goroutine.
+// dials again. A connection that lasted less than a second counts as a failure. It
+// calls state with true after each dial that succeeded and with false after each
+// failure; how long the line was away is logged in two lines. Dial, state and
+// serve are called from the caller's goroutine.
 func Redial(ctx context.Context, dial func(context.Context) (modbus.Conn, error), log *slog.Logger,
 	state func(connected bool), serve func(context.Context, modbus.Conn),
 ) {
 	var away outage
 	for ctx.Err() == nil {
 		conn, err := dialInTime(ctx, dial)
-		switch {
-		case err == nil:
-			away.ended(log)
-			away = outage{}
+		if err == nil {
 			state(true)
+			lasts := after(shortLife, func() { away.ended(log) })
 			serve(ctx, conn)
 			conn.Close()
-		case ctx.Err() == nil:
+			if lasts() {
+				continue
+			}
+			err = errShortLife
+		}
+		if ctx.Err() == nil {
 			away.failed(log, err)
 			state(false)
 			pause(ctx, away.pause)
@@ -41,13 +50,32 @@ func Redial(ctx context.Context, dial func(context.Context) (modbus.Conn, error)
 	}
 }
 
+// after calls f when d has passed. The function it returns cancels that; it
+// reports whether f was called, and has waited for its end.
+func after(d time.Duration, f func()) (called func() bool) {
+	done := make(chan struct{})
+	timer := time.AfterFunc(d, func() {
+		defer close(done)
+		f()
+	})
+	return func() bool {
+		if timer.Stop() {
+			return false
+		}
+		<-done
+		return true
+	}
+}
+
+var errShortLife = errors.New("the connection was lost at once")
+
 func dialInTime(ctx context.Context, dial func(context.Context) (modbus.Conn, error)) (modbus.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	return dial(ctx)
 }
 
-// outage is a row of failures to open a line.
+// outage is a row of failures to keep a line open.
 type outage struct {
 	failures int
 	began    time.Time
@@ -67,6 +95,7 @@ func (o *outage) ended(log *slog.Logger) {
 	if o.failures > 0 {
 		log.Info("line connected again", "attempts", o.failures+1, "after", time.Since(o.began).Round(time.Millisecond))
 	}
+	*o = outage{}
 }
 
 // pause returns after about d, or when ctx ends.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +114,32 @@ func TestEndpointIsConnectedAnewWhenItsLastUnitFallsSilent(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestEndpointThatClosesEveryConnectionIsDialledLessAndLess(t *testing.T) {
+	var log journal
+	dials := 0
+	o := Options{Framing: modbus.TCP, Log: log.logger(), Dial: func(context.Context) (modbus.Conn, error) {
+		dials++
+		ours, theirs := net.Pipe()
+		theirs.Close()
+		return ours, nil
+	}}
+	inBubble(t, on9600(units(1)), o, func(t *testing.T, b bench) {
+		end := time.Now().Add(time.Hour)
+		for time.Now().Before(end) {
+			if err := b.read(t, Poll, 1); !errors.Is(err, ErrNotConnected) {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if s := b.Stats(); s.Connected || s.Opened < 100 || s.Opened > 160 {
+			t.Errorf("opened %d times in an hour, connected: %v", s.Opened, s.Connected)
+		}
+		if lines := log.lines(); len(lines) != 1 {
+			t.Errorf("log:\n%s", strings.Join(lines, "\n"))
+		}
+	})
 }
 
 func TestRunRefusesWhatWaitsWhenItEnds(t *testing.T) {
