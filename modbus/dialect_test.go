@@ -276,3 +276,27 @@ func TestUnitsSpeakTheirOwnDialects(t *testing.T) {
 		}
 	})
 }
+
+// An item that is alone in its range has none beside it to separate with.
+func TestLoneItemIsNotLockedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, heard := attach(t, modbus.RTU, func(n int, req, resp []byte) []piece {
+			switch {
+			case n == 1:
+				return nil
+			case req[1] == 4:
+				return promptly(seal([]byte{1, 0x84, 1}))
+			}
+			return promptly(seal([]byte{1, 3, 4, 0, 0, 0, 1}))
+		})
+		d := modbus.Dialect{{First: 9000, Last: 9000, Bytes: 4}}
+		c.Speak(1, d)
+		req := must(d.ReadRequest(modbus.FuncReadHoldingRegisters, 9000, 1))
+		mustFail(t, c, req, modbus.ErrTimeout)
+		mustDo(t, c, req)
+		want := []modbus.PDU{req, {4, 0x23, 0x28, 0, 1}, req}
+		if diff := cmp.Diff(want, heard.requests()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -78,12 +78,18 @@ func (d *debt) separator(dialect Dialect, want shape, r Request) PDU {
 		return request(own, r.Addr, 1)
 	}
 	quantity := d.otherQuantity(dialect, want, r)
-	addr := int(r.Addr)
 	// One item more than r has may lie behind it or before it.
-	if quantity > r.Quantity && (step%4 == 2 && addr > 0 || dialect.check(own, r.Addr, quantity) == IllegalDataAddress) {
-		addr -= quantity - r.Quantity
+	before := r.Addr - uint16(max(0, quantity-r.Quantity))
+	places := []uint16{r.Addr, before}
+	if step%4 == 2 {
+		slices.Reverse(places)
 	}
-	return request(own, uint16(max(0, addr)), uint16(quantity))
+	for _, addr := range places {
+		if addr <= r.Addr && dialect.check(own, addr, quantity) == nil {
+			return request(own, addr, uint16(quantity))
+		}
+	}
+	return request(other, r.Addr, 1)
 }
 
 // separating returns the reading functions that separate from fc: the better
