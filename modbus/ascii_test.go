@@ -2,6 +2,7 @@ package modbus_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -76,6 +77,68 @@ func TestLongestASCIIFrame(t *testing.T) {
 		long[0], long[1] = 1, 3
 		if got, _ := converse(t, modbus.ASCII, &bank, piece{0, spell(long...)}); got != nil {
 			t.Errorf("a PDU of 254 bytes is answered with %q", got)
+		}
+	})
+}
+
+// asciiUnit returns a client of a unit that answers as f has it.
+func asciiUnit(f modbus.Framing, answer fault) *modbus.Client {
+	return modbus.NewClient(&bench{language: ascii, fault: answer}, f, slow)
+}
+
+func TestASCIIAnswerMayPauseForASecond(t *testing.T) {
+	for _, f := range []modbus.Framing{modbus.ASCII, modbus.ASCIIOverTCP} {
+		for pause, want := range map[time.Duration]error{990 * time.Millisecond: nil, 1010 * time.Millisecond: modbus.ErrDamaged} {
+			synctest.Test(t, func(t *testing.T) {
+				c := asciiUnit(f, func(_ *bench, _, answer []byte) []piece {
+					return []piece{{time.Millisecond, answer[:1]}, {pause, answer[1:8]}, {pause, answer[8:]}}
+				})
+				if _, err := do(t, c, read(t, modbus.FuncReadHoldingRegisters, 100, 10)); !errors.Is(err, want) {
+					t.Errorf("%v, pauses of %v: %v, want %v", f, pause, err, want)
+				}
+			})
+		}
+	}
+}
+
+// The end of a frame is marked: nothing is waited for behind it.
+func TestDamagedASCIIIsKnownSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := asciiUnit(modbus.ASCII, wrongChecksum)
+		began := time.Now()
+		if _, err := c.Do(t.Context(), 1, read(t, modbus.FuncReadHoldingRegisters, 100, 10), time.Hour); !errors.Is(err, modbus.ErrDamaged) {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 300*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		if n := c.Counters(); n.CRC != 1 || n.Damaged != 1 {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
+func TestASCIIBroadcastHasNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard []string
+		c := asciiUnit(modbus.ASCII, func(_ *bench, ask, answer []byte) []piece {
+			heard = append(heard, string(ask))
+			if bytes.HasPrefix(ask, []byte(":00")) {
+				return nil
+			}
+			return promptly(answer)
+		})
+		if _, err := c.Do(t.Context(), modbus.Broadcast, modbus.WriteRegister(7, 42), timeout); err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		mustDo(t, c, read(t, modbus.FuncReadCoils, 0, 1))
+		if time.Since(began) < timeout {
+			t.Error("the units had no time to act")
+		}
+		want := []string{":00060007002AC9\r\n", ":010100000001FD\r\n"}
+		if !slices.Equal(heard, want) {
+			t.Errorf("sent %q, want %q", heard, want)
 		}
 	})
 }
