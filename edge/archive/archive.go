@@ -33,9 +33,15 @@
 //
 // The instrument's clock is its own. Its times are kept as they came; read in the
 // time zone of the configuration, they are uncertain where that zone has a local
-// time twice or not at all. A clock that goes back or jumps between records, a
-// record that is missing, edited or refused is said in a note beside the records,
-// in lane custody.
+// time twice or not at all.
+//
+// # Notes
+//
+// Beside the records, in lane custody, notes say where the harvest begins, for the
+// first time or because the state was lost; which records were lost unread, edited
+// or refused; and where the clock went back, the time or the index jumped. After a
+// power cut that was followed by more than a round of the ring, a note may count one
+// record as lost that had been made durable.
 package archive
 
 import (
@@ -80,7 +86,7 @@ type Archive struct {
 // Index is the register that tells which record is the newest.
 type Index struct {
 	Address uint16
-	Type    point.Type // any but Bool, high byte first; zero is uint16, or what an Enron unit has there
+	Type    point.Type // any but Bool, high byte first; zero is float32 where the dialect has 4 bytes there, else uint16
 	Next    bool       // it names the record that will be written next, not the one written last
 }
 

@@ -122,7 +122,7 @@ func TestStoreThatFailsForAWhile(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if len(s.ram) != 3 { // the first hour and two entries, each put once
+	if len(s.ram) != 4 { // the first hour with its note and two entries, each put once
 		t.Errorf("%d records were put into a store that takes none", len(s.ram))
 	}
 	if st := h.Status(); st[0].Err != nil {
@@ -172,6 +172,13 @@ func TestStateThatIsGone(t *testing.T) {
 		s.pass(s.harvester(spec(hours, events)))
 		if got := volumes(s.records()); !slices.Equal(got, append(span(0, 9), span(0, 10)...)) {
 			t.Errorf("%s: %v", name, got)
+		}
+		want := []string{
+			`unit "meter 1" archive "hourly": harvested from record 1 of 2026-02-27 21:00:00 on`,
+			`unit "meter 1" archive "hourly": harvested from record 1 of 2026-02-27 21:00:00 on`,
+		}
+		if got := s.allNotes(); !slices.Equal(got, want) {
+			t.Errorf("%s: notes %q", name, got)
 		}
 	}
 }

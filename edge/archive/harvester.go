@@ -190,7 +190,7 @@ func (t *task) note(format string, args ...any) {
 	text := fmt.Sprintf("unit %q archive %q: ", t.h.spec.Name, t.name) + fmt.Sprintf(format, args...)
 	n := point.Note{Stamp: t.h.o.Now(), Topic: "archive", Text: text}
 	t.h.o.Sink.Put(point.Custody, n.Append(nil))
-	t.h.o.Logger.Warn("archive is not as it should be", "unit", t.h.spec.Name, "archive", t.name, "note", text)
+	t.h.o.Logger.Info("note beside the archive", "unit", t.h.spec.Name, "archive", t.name, "note", text)
 }
 
 // sync makes durable what was put.

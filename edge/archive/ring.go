@@ -201,25 +201,32 @@ func (r *ring) take(ctx context.Context, i uint16, raw []byte) error {
 	return r.store()
 }
 
-// follow says what is odd about the record i, put behind the newest one.
+// follow says what is odd about the record i, put behind the newest one, and
+// with which record the harvest begins: for the first time, or because what was
+// remembered is gone.
 func (r *ring) follow(i uint16, when reading) {
-	before := r.s.when
-	if !r.s.begun || !before.known() || !when.known() {
+	if !r.s.begun {
+		r.note("harvested from record %d of %v on", i, when)
+	}
+	if !r.s.begun || !r.s.when.known() || !when.known() {
 		return
 	}
-	missing := ""
-	if r.a.Interval > 0 {
-		if n := (when.local-before.local)/r.a.Interval.Milliseconds() - 1; n > 0 {
-			missing = fmt.Sprintf(", %d records missing", n)
-		}
-	}
+	later, interval := when.local-r.s.when.local, r.a.Interval.Milliseconds()
+	pair := fmt.Sprintf("record %d of %v, then record %d of %v", r.s.newest, r.s.when, i, when)
+	inOrder := i == r.next(r.s.newest)
 	switch {
-	case r.gone || i != r.next(r.s.newest):
-		r.note("nothing could be read between record %d of %v and record %d of %v%s", r.s.newest, before, i, when, missing)
-	case when.local <= before.local:
-		r.note("the clock went back: record %d of %v, then record %d of %v", r.s.newest, before, i, when)
-	case r.a.Interval > 0 && when.local-before.local != r.a.Interval.Milliseconds():
-		r.note("the time jumps: record %d of %v, then record %d of %v%s", r.s.newest, before, i, when, missing)
+	case later <= 0:
+		r.note("the clock went back: %s", pair)
+	case interval == 0 && (r.gone || !inOrder):
+		r.note("records may be lost unread: %s", pair)
+	case interval == 0 || later == interval && inOrder:
+		return
+	case r.gone && later > interval:
+		r.note("records lost unread, %d of them: %s", later/interval-1, pair)
+	case inOrder:
+		r.note("the time jumps: %s", pair)
+	default:
+		r.note("the index jumps: %s", pair)
 	}
 }
 

@@ -51,8 +51,11 @@ type meter struct {
 	loseAck bool // the next acknowledgement is obeyed, its answer lost
 }
 
+// began is when meters were put into service.
+var began = time.Date(2026, 2, 27, 20, 0, 0, 0, time.UTC)
+
 func newMeter(a Archive) *meter {
-	m := &meter{a: a, now: time.Date(2026, 2, 27, 20, 0, 0, 0, time.UTC)}
+	m := &meter{a: a, now: began}
 	m.Dialect = modbus.Enron()
 	m.Archives.Log(modbus.EnronLog)
 	m.point(0)
@@ -274,8 +277,12 @@ func (s *site) records() (all []point.Archive) {
 	return all
 }
 
-// notes returns what the notes on disk say.
-func (s *site) notes() (texts []string) {
+// notes returns what the notes on disk say, but where the harvest begins.
+func (s *site) notes() []string {
+	return slices.DeleteFunc(s.allNotes(), func(text string) bool { return strings.Contains(text, "harvested from record") })
+}
+
+func (s *site) allNotes() (texts []string) {
 	for _, rec := range s.disk {
 		if point.KindOf(rec) != point.KindNote {
 			continue
