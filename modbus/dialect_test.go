@@ -93,7 +93,7 @@ func TestRecordsOfTheExamplesMeanWhatIsSaid(t *testing.T) {
 	if want := []float32{120304, 80000, 401.86465, 513.0534, 67.99999}; !slices.Equal(values, want) {
 		t.Errorf("got %v, want %v", values, want)
 	}
-	at, err := modbus.Clock{}.FromEnron(values[0], values[1])
+	at, err := modbus.Clock{Format: modbus.TimeEnron}.Decode(record[:4])
 	if want := time.Date(2004, 12, 3, 8, 0, 0, 0, time.UTC); err != nil || !at.Equal(want) {
 		t.Errorf("got %v, %v, want %v", at, err, want)
 	}
@@ -166,6 +166,14 @@ func TestRequestsStayInARangeOfTheDialect(t *testing.T) {
 	for _, tt := range tests {
 		if _, err := d.ReadRequest(tt.fc, tt.addr, tt.quantity); (err == nil) != tt.ok {
 			t.Errorf("function %d, %d items from %d: %v", tt.fc, tt.quantity, tt.addr, err)
+		}
+	}
+	for addr, want := range map[uint16]string{
+		5001: "function 3: quantity 100 is not in 1 to 62",
+		3950: "function 3: 100 items from address 3950 on are not all in 0 to 65535 and of one range",
+	} {
+		if _, err := d.ReadRequest(modbus.FuncReadHoldingRegisters, addr, 100); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 	writes := []struct {

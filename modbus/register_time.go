@@ -66,7 +66,7 @@ func (c Clock) Decode(regs []uint16) (time.Time, error) {
 	case TimeIEC:
 		return c.decodeIEC(regs)
 	}
-	return c.FromEnron(math.Float32frombits(uint32(pack(regs[:2]))), math.Float32frombits(uint32(pack(regs[2:]))))
+	return c.decodeEnron(math.Float32frombits(uint32(pack(regs[:2]))), math.Float32frombits(uint32(pack(regs[2:]))))
 }
 
 // maxUnix is the end of the year 9999.
@@ -117,9 +117,8 @@ func (c Clock) encode(t time.Time) []uint16 {
 	return unpack(nil, uint64(math.Float32bits(date))<<32|uint64(math.Float32bits(clock)), 4)
 }
 
-// FromEnron returns the time that two floats MMDDYY and HHMMSS tell, as they
-// stand in the records of flow computers.
-func (c Clock) FromEnron(date, clock float32) (time.Time, error) {
+// decodeEnron reads the floats MMDDYY and HHMMSS.
+func (c Clock) decodeEnron(date, clock float32) (time.Time, error) {
 	const end = 1e6 // which floats count up to exactly
 	if !(date >= 0 && date < end && clock >= 0 && clock < end) || date != float32(int(date)) || clock != float32(int(clock)) {
 		return time.Time{}, fmt.Errorf("decode time: %v, %v", date, clock)
