@@ -19,7 +19,7 @@ func ParseFaults(list string) (Faults, error) {
 		name, value, _ := strings.Cut(strings.TrimSpace(entry), "=")
 		i := slices.IndexFunc(faultNames, func(n faultName) bool { return n.name == name })
 		if i < 0 {
-			return Faults{}, fmt.Errorf("fault %q is none of %s", name, FaultNames())
+			return Faults{}, fmt.Errorf("fault %q is none of %s", name, knownFaults())
 		}
 		for _, field := range faultNames[i].fields(&f) {
 			if err := setFault(field, value); err != nil {
@@ -30,8 +30,8 @@ func ParseFaults(list string) (Faults, error) {
 	return f, nil
 }
 
-// FaultNames lists the names that [ParseFaults] knows.
-func FaultNames() string {
+// knownFaults lists the names that [ParseFaults] knows.
+func knownFaults() string {
 	names := make([]string, len(faultNames))
 	for i, n := range faultNames {
 		names[i] = n.name

@@ -192,6 +192,24 @@ func TestLineSpeaksASCII(t *testing.T) {
 	})
 }
 
+// One register of an Enron unit carries as many bytes as its number says.
+func TestLineCarriesAnyDialect(t *testing.T) {
+	enron := &modbus.Bank{Dialect: modbus.Enron()}
+	enron.Set(modbus.HoldingRegisters, 7001, 0x42C8, 0, 0x42CA, 0)
+	o := Options{Units: modbus.Units{1: enron}}
+	inBubble(t, o, func(t *testing.T, l *Line, c *modbus.Client) {
+		c.Speak(1, enron.Dialect)
+		req, err := enron.Dialect.ReadRequest(modbus.FuncReadHoldingRegisters, 7001, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := c.Do(t.Context(), 1, req, time.Second)
+		if want := (modbus.PDU{3, 8, 0x42, 0xC8, 0, 0, 0x42, 0xCA, 0, 0}); err != nil || !bytes.Equal(a.PDU, want) {
+			t.Errorf("% X, %v, want % X", []byte(a.PDU), err, want)
+		}
+	})
+}
+
 func TestLateAnswerComesWithTheNextRequest(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, l *Line, c *modbus.Client) {
 		l.SetFaults(Faults{Late: 1})
