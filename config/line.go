@@ -175,7 +175,7 @@ func (l *Line) cost() bus.Cost {
 	case l.Bus.Timing.Bit == 0:
 		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
 	}
-	c := bus.NewCost(l.Bus.Timing, l.Bus.Timing.T35()+usualTurnaround)
+	c := l.Bus.Cost(l.Bus.Timing.T35() + usualTurnaround)
 	c.Longest = max(longestRead, 2*c.Exchange)
 	return c
 }

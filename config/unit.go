@@ -115,6 +115,7 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 	if i >= 0 && u.dialect != nil {
 		ls[i].Bus.Dialects[u.id] = u.dialect
 	}
+	u.cost.Dialect = u.dialect
 	u.cost.Avoid = t.ranges("avoid", u)
 	u.cost.Exclusive = t.ranges("exclusive", u)
 	for _, row := range rows {

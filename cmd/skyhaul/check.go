@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -73,6 +72,9 @@ type groupForecast struct {
 	Interval float64  `json:"interval_s"`
 	Pass     float64  `json:"pass_s"`
 	Points   int      `json:"points"`
+	Requests int      `json:"requests"`
+	Bytes    int      `json:"value_bytes"`
+	Because  string   `json:"pass_is"` // how the pass comes to take so long
 	Blocks   []string `json:"blocks"`
 }
 
@@ -102,7 +104,7 @@ func newForecast(c *config.Config, density float64, now time.Time) *forecast {
 	for _, p := range c.Plan() {
 		l := lineForecast{Name: p.Line.Name, Load: p.Load}
 		for _, g := range p.Groups {
-			l.Groups = append(l.Groups, newGroupForecast(g))
+			l.Groups = append(l.Groups, newGroupForecast(p.Line, g))
 		}
 		f.Lines = append(f.Lines, l)
 	}
@@ -122,9 +124,10 @@ func newForecast(c *config.Config, density float64, now time.Time) *forecast {
 	return f
 }
 
-func newGroupForecast(g config.GroupPlan) groupForecast {
+func newGroupForecast(l *config.Line, g config.GroupPlan) groupForecast {
 	gf := groupForecast{
 		Name: g.Group.Name, Interval: g.Group.Interval.Seconds(), Pass: g.Pass.Seconds(), Points: len(g.Group.Points),
+		Requests: g.Requests, Bytes: g.Bytes, Because: g.Arithmetic(l),
 	}
 	for _, u := range g.Units {
 		for _, b := range u.Blocks {
@@ -146,11 +149,22 @@ func newCadence(plan *tariff.Plan, perDay, bytesPerDay float64, maxBatch int) ca
 func (f *forecast) print(w io.Writer, c *config.Config) error {
 	fmt.Fprintf(w, "%s: the configuration is right (%s)\n", f.Site, f.Configuration)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "\nline\tbusy\tgroup\tevery\tpass\tpoints\tblocks\n")
+	fmt.Fprintf(tw, "\nline\tbusy\tgroup\tevery\tpass\tpoints\ta pass is\n")
 	for _, l := range f.Lines {
 		for _, g := range l.Groups {
 			fmt.Fprintf(tw, "%s\t%.1f %%\t%s\t%v\t%v\t%d\t%s\n", l.Name, 100*l.Load, g.Name, seconds(g.Interval), seconds(g.Pass).Round(time.Millisecond),
-				g.Points, strings.Join(g.Blocks, ", "))
+				g.Points, g.Because)
+		}
+	}
+	fmt.Fprintf(tw, "\nline\tgroup\tblocks\n")
+	for _, l := range f.Lines {
+		for _, g := range l.Groups {
+			for i, b := range g.Blocks {
+				if i > 0 {
+					l.Name, g.Name = "", ""
+				}
+				fmt.Fprintf(tw, "%s\t%s\t%s\n", l.Name, g.Name, b)
+			}
 		}
 	}
 	fmt.Fprintf(tw, "\nreadings a day\t%s\npayload a day\t%s\n", thousands(f.ReadingsPerDay), bytesText(f.BytesPerDay))

@@ -128,7 +128,7 @@ func (c Cost) floor(r Range, avoid []Range) int {
 
 // Price returns what a read of r takes.
 func (c Cost) Price(r Range) time.Duration {
-	return c.Exchange + c.Turnaround + time.Duration(r.bytes())*c.Byte
+	return c.Exchange + c.Turnaround + time.Duration(r.Bytes())*c.Byte
 }
 
 func (c Cost) tooLong(price time.Duration) bool { return c.Longest > 0 && price > c.Longest }

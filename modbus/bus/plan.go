@@ -24,8 +24,8 @@ type Range struct {
 // end is the address after the last one: up to 65536, hence no uint16.
 func (r Range) end() int { return int(r.Addr) + r.Quantity }
 
-// bytes returns how many bytes of values r takes.
-func (r Range) bytes() int {
+// Bytes returns how many bytes of values r takes.
+func (r Range) Bytes() int {
 	switch {
 	case r.ItemBytes != 0:
 		return r.Quantity * r.ItemBytes

@@ -111,6 +111,12 @@ func (c Config) mode() *bugst.Mode {
 	return m
 }
 
+// String returns the settings as engineers write them, such as "9600 8N1".
+func (c Config) String() string {
+	c, _ = c.withDefaults()
+	return fmt.Sprintf("%d %d%c%d", c.Baud, c.DataBits, c.Parity, c.StopBits)
+}
+
 // Bit returns how long one bit lasts.
 func (c Config) Bit() time.Duration { return time.Second / time.Duration(c.Baud) }
 
