@@ -434,6 +434,9 @@ func TestUnitKeepsBooksOfItsRequests(t *testing.T) {
 	if _, got, _ := modbus.DiagnosticValue(say(1, modbus.Diagnose(modbus.DiagServerMessages, 0))); got != 1 {
 		t.Errorf("%d requests after all counters were cleared", got)
 	}
+	if _, events, _ := modbus.EventCounter(say(1, modbus.GetEventCounter())); events != 2 {
+		t.Errorf("%d events since then", events)
+	}
 	b.Diagnostics.Count(func(c *modbus.BusCounters) { c.Overruns = 5 })
 	say(1, modbus.Diagnose(modbus.DiagClearOverruns, 0))
 	if _, got, _ := modbus.DiagnosticValue(say(1, modbus.Diagnose(modbus.DiagOverruns, 0))); got != 0 {

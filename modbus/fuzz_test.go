@@ -231,9 +231,6 @@ func FuzzParseRequest(f *testing.F) {
 		if again := rebuild(t, r); !bytes.Equal(again, b) {
 			t.Errorf("% X becomes % X", b, again)
 		}
-		if n, ok := ResponseLength(b); ok && (n < 2 || n > MaxPDU) {
-			t.Errorf("% X is answered in %d bytes", b, n)
-		}
 		if n := RequestLength(b); n != len(b) && !DiagLoopback.asks(b) {
 			t.Errorf("% X seems to take %d bytes", b, n)
 		}

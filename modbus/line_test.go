@@ -146,16 +146,20 @@ func (u *counting) run(line *end) {
 // countingAnswer returns the RTU frame that answers a read with the value n.
 func countingAnswer(n int, req []byte) []byte {
 	pdu := modbus.PDU(req[1 : len(req)-2])
-	size, ok := modbus.ResponseLength(pdu)
-	if !ok {
+	r, err := modbus.ParseRequest(pdu)
+	if err != nil {
 		return nil
 	}
-	b := append([]byte{req[0]}, pdu[:min(len(pdu), size)]...)
-	if pdu.Function() <= modbus.FuncReadInputRegisters {
-		b = []byte{req[0], pdu[0], byte(size - 2)}
-		for i := range size - 2 {
-			b = append(b, byte(n>>(8*(1-i%2))))
-		}
+	if !r.Function.Reads() {
+		return seal(append([]byte{req[0]}, pdu[:min(len(pdu), 5)]...))
+	}
+	size := 2 * r.Quantity
+	if r.Function.Bits() {
+		size = (r.Quantity + 7) / 8
+	}
+	b := []byte{req[0], pdu[0], byte(size)}
+	for i := range size {
+		b = append(b, byte(n>>(8*(1-i%2))))
 	}
 	return seal(b)
 }

@@ -67,17 +67,6 @@ func (d Dialect) Answers(req, resp PDU) bool {
 	return err == nil && s.accepts(resp)
 }
 
-// ResponseLength returns the length of the PDU that answers req, a request of
-// function 1 to 6, 15 or 16, when it is no exception; ok is false where req is
-// another.
-func ResponseLength(req PDU) (n int, ok bool) {
-	if fc := req.Function(); maxQuantity(fc) == 0 || fc == FuncMaskRegister || fc == FuncReadWriteRegisters {
-		return 0, false
-	}
-	s, err := Dialect(nil).shapeOf(Broadcast, req)
-	return int(s.layout.size), err == nil
-}
-
 // function returns the function code of the request.
 func (s shape) function() FunctionCode { return FunctionCode(s.head[0]) }
 

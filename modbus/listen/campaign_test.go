@@ -121,9 +121,13 @@ func (c *campaign) judge(frames []Frame) {
 // answer returns what a unit says to a request. Its contents are like no other's.
 func (c *campaign) answer(unit byte, req modbus.PDU) []byte {
 	c.answers++
-	size, _ := modbus.ResponseLength(req)
-	if !req.Function().Reads() {
+	r, err := modbus.ParseRequest(req)
+	if err != nil || !r.Function.Reads() {
 		return seal(modbus.UnitID(unit), req[:5]...)
+	}
+	size := 2 + 2*r.Quantity
+	if r.Function.Bits() {
+		size = 2 + (r.Quantity+7)/8
 	}
 	p := []byte{req[0], byte(size - 2)}
 	for len(p) < size {
