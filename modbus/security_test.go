@@ -215,6 +215,7 @@ func TestClientKnowsItsServerByCertificate(t *testing.T) {
 	}
 }
 
+// Package crypto/tls takes nil for the authorities of the operating system.
 func TestNoAuthorityTrustsNobody(t *testing.T) {
 	plant := newAuthority(t)
 	cert := plant.issue(t, time.Hour, roles(t, "operator"))
@@ -226,6 +227,9 @@ func TestNoAuthorityTrustsNobody(t *testing.T) {
 	addr = serveTLS(t, modbus.ServerTLS(cert, nil))
 	if _, err := ask(t, addr, modbus.ClientTLS(cert, plant.pool(), "127.0.0.1"), reading); err == nil {
 		t.Error("a server without authorities trusts a client")
+	}
+	if modbus.ClientTLS(cert, nil, "").RootCAs == nil || modbus.ServerTLS(cert, nil).ClientCAs == nil {
+		t.Error("the authorities of the operating system are trusted")
 	}
 }
 
