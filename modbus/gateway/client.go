@@ -22,10 +22,12 @@ type client struct {
 	role string // of its certificate
 
 	queued  chan struct{} // one for each request that waits for its answer
-	writing sync.Mutex    // held while an answer is written
+	writing chan struct{} // one while an answer is written
 	asking  sync.WaitGroup
 
-	turn     uint64      // of the last exchange for it; guarded by turns.mu
+	turn     uint64      // of its last exchange; guarded by turns.mu
+	reads    time.Time   // when it may read again; likewise
+	writes   time.Time   // when it may write again; likewise
 	refusals refusals    // used by the goroutine that reads
 	stats    ClientStats // guarded by g.mu
 }
@@ -35,7 +37,7 @@ func (g *Gateway) serve(ctx context.Context, conn net.Conn, f modbus.Framing) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	c := &client{g: g, conn: conn, addr: conn.RemoteAddr().String(), queued: make(chan struct{}, maxQueued)}
+	c := &client{g: g, conn: conn, addr: conn.RemoteAddr().String(), queued: make(chan struct{}, maxQueued), writing: make(chan struct{}, 1)}
 	if !g.enter(c) {
 		return
 	}
@@ -125,8 +127,8 @@ func (c *client) frame(buf *[mbapSize + modbus.MaxPDU]byte) (header [mbapSize]by
 // take it is disconnected.
 func (c *client) send(header [mbapSize]byte, resp modbus.PDU) {
 	binary.BigEndian.PutUint16(header[4:], uint16(len(resp)+1))
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
 	c.conn.SetWriteDeadline(time.Now().Add(frameTime))
 	if _, err := c.conn.Write(append(header[:], resp...)); err != nil {
 		c.conn.Close()
@@ -174,7 +176,7 @@ func (p *patient) end() time.Time {
 
 func (p *patient) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
-	if time.Now().After(p.end()) {
+	if !time.Now().Before(p.end()) {
 		return 0, io.EOF
 	}
 	return n, err

@@ -115,32 +115,33 @@ func (c *client) ask(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (m
 		return c.write(ctx, unit, req)
 	}
 	return c.g.calls.do(ctx, question{unit, string(req)}, func() (modbus.PDU, error) {
-		return c.read(ctx, unit, req)
+		return c.exchange(ctx, bus.Poll, unit, req)
 	})
 }
 
-func (c *client) read(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
+// exchange sends a request to the line in the client's turn.
+func (c *client) exchange(ctx context.Context, class bus.Class, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
 	t := &c.g.turns
-	if err := t.take(ctx, c); err != nil {
+	if err := t.take(ctx, c, req); err != nil {
 		return nil, err
 	}
 	asked := time.Now()
-	a, err := c.g.o.Line.Do(ctx, bus.Poll, unit, req)
-	t.pass(asked, a)
+	a, err := c.g.o.Line.Do(ctx, class, unit, req)
+	t.pass(c, asked, req, a)
 	c.g.count(c, func(s *Counters) { s.Exchanges++ })
 	return a.PDU, err
 }
 
-// write goes ahead of all reads: somebody waits for it. What was read before it
-// says nothing any more, even if it failed: the unit may have obeyed.
+// write goes ahead of all reads. What was read before it says nothing any more,
+// even if it failed: the unit may have obeyed.
 func (c *client) write(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
-	a, err := c.g.o.Line.Do(ctx, bus.Operator, unit, req)
+	resp, err := c.exchange(ctx, bus.Operator, unit, req)
 	if c.g.o.Memory != nil {
 		c.g.o.Memory.Forget(unit)
 	}
-	c.g.count(c, func(s *Counters) { s.Exchanges++; s.Writes++ })
+	c.g.count(c, func(s *Counters) { s.Writes++ })
 	c.g.o.Audit(c.event(unit, req, err))
-	return a.PDU, err
+	return resp, err
 }
 
 // Write is what clients may write.

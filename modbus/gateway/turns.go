@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -10,130 +11,233 @@ import (
 	"skyhaul/modbus"
 )
 
-// turns lets one read at a time go to the line, in turn among clients, and
-// leaves the line alone while its owner polls. A queue of requests on the line
-// would be served between the owner's, which come one after the other: a pass
-// would take as much longer as clients ask for more.
+// turns lets one request at a time go to the line, in turn among clients, and keeps
+// each of them to its part of the time that the owner of the line leaves over. A
+// queue of requests on the line would not do: the owner's come one after the
+// other, and each would wait for one of the clients'.
 type turns struct {
 	paced bool // immutable once set
 
 	mu      sync.Mutex // guards the rest
 	taken   bool
 	waiting []*waiter
-	served  uint64        // turns so far
-	free    time.Time     // not before then, unless the owner is quiet
-	last    modbus.Answer // on the line, whoever asked
-	heard   time.Time     // the owner's last answer
-	before  time.Time     // its last but one
-	longest time.Duration // that an exchange takes; forgets slowly
+	served  uint64      // turns so far
+	free    time.Time   // before then no read goes
+	alarm   *time.Timer // when the next client may have its turn; nil if none waits for that
+	load    load
 }
 
+// waiter is one request that wants to go to the line.
 type waiter struct {
 	client *client
-	turn   chan struct{}
+	req    modbus.PDU
+	turn   chan struct{} // closed when it has come
 }
 
-const (
-	// share is one part in how many of the line's time clients take while its
-	// owner polls.
-	share = 20
-	// longestPause bounds how long clients wait for the owner.
-	longestPause = 5 * time.Second
-	// slack is what the owner may take from an answer to the next request.
-	slack = 3 * time.Millisecond
-)
+// ready returns when it may go. A write waits for earlier ones of its client
+// only: somebody may wait for it. t.mu is held.
+func (t *turns) ready(w *waiter) time.Time {
+	if changes(w.req) {
+		return w.client.writes
+	}
+	return later(t.free, w.client.reads)
+}
 
-// take waits for the client's turn.
-func (t *turns) take(ctx context.Context, c *client) error {
-	w := &waiter{c, make(chan struct{})}
+// sooner orders waiters at a time: by when they may go, writes first, then the
+// client that was served longest ago. t.mu is held.
+func (t *turns) sooner(a, b *waiter, now time.Time) int {
+	reads := func(w *waiter) int {
+		if changes(w.req) {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(
+		later(t.ready(a), now).Compare(later(t.ready(b), now)),
+		cmp.Compare(reads(a), reads(b)),
+		cmp.Compare(a.client.turn, b.client.turn))
+}
+
+// leastShare is the part of the line's time that clients have even if its owner
+// leaves nothing over.
+const leastShare = 0.01
+
+// longestPause bounds how long a client waits for its part.
+const longestPause = time.Minute
+
+// take waits for the turn of a client's request, which pass must end.
+func (t *turns) take(ctx context.Context, c *client, req modbus.PDU) error {
+	w := &waiter{c, req, make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, w)
-	t.next()
+	t.next(time.Now())
 	t.mu.Unlock()
 	select {
 	case <-w.turn:
+		return nil
 	case <-ctx.Done():
-		return t.abandon(w, ctx.Err())
 	}
-	for {
-		wait := t.pause(time.Now())
-		if wait <= 0 {
-			return nil
-		}
-		if err := sleep(ctx, wait); err != nil {
-			t.give()
-			return err
-		}
-	}
-}
-
-// abandon takes a waiter out, which may have got its turn by now.
-func (t *turns) abandon(w *waiter, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.Index(t.waiting, w)
-	if i < 0 {
+	if !t.remove(w) { // its turn has come meanwhile
 		t.taken = false
-		t.next()
-		return err
+		t.next(time.Now())
 	}
-	t.waiting = slices.Delete(t.waiting, i, i+1)
-	return err
+	return ctx.Err()
 }
 
-// next gives the turn to who waits for the client that was served longest ago.
-// t.mu is held.
-func (t *turns) next() {
+// remove takes a waiter out, if it still waits. t.mu is held.
+func (t *turns) remove(w *waiter) bool {
+	n := len(t.waiting)
+	t.waiting = slices.DeleteFunc(t.waiting, func(o *waiter) bool { return o == w })
+	return len(t.waiting) < n
+}
+
+// next gives the turn to the first who may have it. t.mu is held.
+func (t *turns) next(now time.Time) {
 	if t.taken || len(t.waiting) == 0 {
 		return
 	}
-	w := slices.MinFunc(t.waiting, func(a, b *waiter) int { return cmp.Compare(a.client.turn, b.client.turn) })
-	t.waiting = slices.DeleteFunc(t.waiting, func(o *waiter) bool { return o == w })
+	w := slices.MinFunc(t.waiting, func(a, b *waiter) int { return t.sooner(a, b, now) })
+	if wait := t.ready(w).Sub(now); wait > 0 {
+		t.wake(wait)
+		return
+	}
+	t.remove(w)
 	t.served++
 	t.taken, w.client.turn = true, t.served
 	close(w.turn)
 }
 
-// give lets the next have its turn.
-func (t *turns) give() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.taken = false
-	t.next()
+// wake looks again after d. t.mu is held.
+func (t *turns) wake(d time.Duration) {
+	if t.alarm != nil {
+		t.alarm.Stop()
+	}
+	t.alarm = time.AfterFunc(d, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.next(time.Now())
+	})
 }
 
-// pause returns how much longer to leave the line alone.
-func (t *turns) pause(now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	quiet := t.heard.Add(t.longest + t.longest/2 + slack)
-	return min(t.free.Sub(now), quiet.Sub(now))
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
-// pass notes how a read ended that was asked then, and gives the turn away. If
-// the owner asked meanwhile, the line is left alone for some time; and if the
-// read failed, since it may have held the line for long.
-func (t *turns) pass(asked time.Time, a modbus.Answer) {
+// pass ends the turn of a client that asked then and had this answer, none if it
+// has no time.
+func (t *turns) pass(c *client, asked time.Time, req modbus.PDU, a modbus.Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
+	took := a.Total
 	switch {
 	case a.Sent.IsZero():
-		a.Total = now.Sub(asked)
-	case t.last.Sent.Equal(a.Sent):
-		t.heard = t.before // it was ours
+		took = now.Sub(asked)
+	case req.Function().Reads():
+		t.load.owner -= t.load.last // saw took it for the owner's
 	}
-	if t.paced && (a.Sent.IsZero() || t.heard.After(asked)) {
-		t.free = now.Add(min((share-1)*a.Total, longestPause))
+	t.load.clients += took.Seconds()
+	if t.paced {
+		t.leave(c, req, took, now)
 	}
 	t.taken = false
-	t.next()
+	t.next(now)
 }
 
-// saw takes in an answer on the line.
+// leave leaves the line to its owner after an exchange that took so long. t.mu is
+// held.
+func (t *turns) leave(c *client, req modbus.PDU, took time.Duration, now time.Time) {
+	share := t.share(now)
+	one := now.Add(pause(took, share/float64(t.clients())))
+	if changes(req) {
+		c.writes = one
+		return
+	}
+	t.free, c.reads = now.Add(pause(took, share)), one
+}
+
+// pause returns how long to wait after what took so long, to take a share of the
+// time.
+func pause(took time.Duration, share float64) time.Duration {
+	return min(time.Duration(float64(took)*(1/share-1)), longestPause)
+}
+
+// share returns the part of the line's time that is the clients': less than the
+// owner leaves over, since a pass of the owner that begins during an exchange has
+// to wait for its end. t.mu is held.
+func (t *turns) share(now time.Time) float64 {
+	left := 1 - t.load.share(now)
+	return max(left*left, leastShare)
+}
+
+// clients returns how many clients wait, at least 1. t.mu is held.
+func (t *turns) clients() int {
+	waiting := map[*client]bool{}
+	for _, w := range t.waiting {
+		waiting[w.client] = true
+	}
+	return max(1, len(waiting))
+}
+
+// saw takes in an answer on the line, the owner's or a client's.
 func (t *turns) saw(a modbus.Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last, t.before, t.heard = a, t.heard, time.Now()
-	t.longest = max(a.Total, t.longest-t.longest/64)
+	t.load.add(time.Now(), a)
+}
+
+// load is how busy the line is, in seconds of which those long ago count less.
+type load struct {
+	owner, clients float64
+	total          float64 // that passed
+	at             time.Time
+
+	last  float64 // what the exchange added last took
+	ended time.Time
+}
+
+const (
+	// memory is after how much time something counts by 1/e.
+	memory = 10 * time.Second
+	// silence is the longest between two exchanges that belongs to the second.
+	silence = 10 * time.Millisecond
+)
+
+// fade goes on to now.
+func (l *load) fade(now time.Time) {
+	passed := now.Sub(l.at).Seconds()
+	if l.at.IsZero() {
+		passed = 0
+	}
+	faded := math.Exp(-passed / memory.Seconds())
+	l.owner, l.clients, l.total = l.owner*faded, l.clients*faded, l.total*faded+passed
+	l.at = now
+}
+
+// add counts an exchange that ends now, as the owner's.
+func (l *load) add(now time.Time, a modbus.Answer) {
+	took := a.Total
+	if gap := a.Sent.Sub(l.ended); gap > 0 && gap < silence {
+		took += gap
+	}
+	l.fade(now)
+	l.last = took.Seconds()
+	l.owner += l.last
+	l.ended = now
+}
+
+// share returns the part of the time that the owner uses of what clients leave
+// it, 0 to 1: an owner that is kept waiting wants more than it gets.
+func (l *load) share(now time.Time) float64 {
+	l.fade(now)
+	left := l.total - l.clients
+	if left <= 0 {
+		return 0
+	}
+	return min(max(0, l.owner/left), 1)
 }
