@@ -133,8 +133,8 @@ func TestEndpointThatClosesEveryConnectionIsDialledLessAndLess(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if s := b.Stats(); s.Connected || s.Opened < 100 || s.Opened > 160 {
-			t.Errorf("opened %d times in an hour, connected: %v", s.Opened, s.Connected)
+		if got := b.Stats().Opened; got < 100 || got > 160 { // each 30 s, give or take a fifth
+			t.Errorf("opened %d times in an hour", got)
 		}
 		if lines := log.lines(); len(lines) != 1 {
 			t.Errorf("log:\n%s", strings.Join(lines, "\n"))
