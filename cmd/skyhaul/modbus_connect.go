@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +26,7 @@ import (
 type wiring struct {
 	serial  *serial.Config // nil for an endpoint
 	address string         // host:port of an endpoint
+	tls     *config.TLS    // nil: in the clear
 	framing modbus.Framing
 	timeout time.Duration
 }
@@ -32,10 +35,12 @@ type wiring struct {
 type wiringFlags struct {
 	cmd                          *cobra.Command
 	device, parity, framing, tcp string
+	tls                          config.TLS
 	configFile, line             string
 	baud, stop, unit             int
 	timeout                      time.Duration
 	json                         bool
+	listens                      bool // the command sends nothing
 }
 
 // framings are the words of the command line, as of a configuration.
@@ -70,6 +75,10 @@ func (f *wiringFlags) sourceFlags() {
 	flags.StringVar(&f.device, "device", "", "serial `PORT`, as /dev/ttyUSB0 or COM3")
 	flags.StringVar(&f.tcp, "tcp", "", "`HOST:PORT` of an endpoint instead of a line")
 	flags.StringVar(&f.framing, "framing", "", "`FRAMING`: rtu (default) or ascii on a line; tcp (default), rtu-over-tcp or ascii-over-tcp with an endpoint")
+	flags.StringVar(&f.tls.CAFile, "tls-ca", "", "`FILE` with who vouches for the endpoint (PEM); with the next two: Modbus/TCP Security")
+	flags.StringVar(&f.tls.CertFile, "tls-cert", "", "`FILE` with the certificate to show (PEM)")
+	flags.StringVar(&f.tls.KeyFile, "tls-key", "", "`FILE` with its key (PEM)")
+	flags.StringVar(&f.tls.ServerName, "tls-name", "", "`NAME` in the endpoint's certificate (default: the host of --tcp)")
 	flags.StringVar(&f.configFile, "config", "", "take all this from a configuration `FILE`, see --line")
 	flags.StringVar(&f.line, "line", "", "`NAME` of the line or endpoint in --config")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
@@ -107,10 +116,30 @@ func (f *wiringFlags) wiring() (w wiring, err error) {
 	if err == nil {
 		w.framing, err = f.frames(w.serial != nil)
 	}
+	if err == nil {
+		w.tls, err = f.security(w)
+	}
 	if err != nil {
 		return wiring{}, usageError{err}
 	}
 	return w, nil
+}
+
+// security returns the files of Modbus/TCP Security, nil where none is given.
+func (f *wiringFlags) security(w wiring) (*config.TLS, error) {
+	t := f.tls
+	switch {
+	case t == config.TLS{}:
+		return nil, nil
+	case t.CAFile == "" || t.CertFile == "" || t.KeyFile == "":
+		return nil, errors.New("TLS needs all of --tls-ca, --tls-cert and --tls-key")
+	case w.serial != nil || w.framing != modbus.TCP:
+		return nil, errors.New("TLS is for --tcp with --framing tcp")
+	}
+	if t.ServerName == "" {
+		t.ServerName, _, _ = net.SplitHostPort(w.address) // it was checked
+	}
+	return &t, nil
 }
 
 func (f *wiringFlags) character() (*serial.Config, error) {
@@ -167,7 +196,14 @@ func (f *wiringFlags) configured() (w wiring, err error) {
 		return w, usageError{fmt.Errorf("--line %q: %s has %s", f.line, f.configFile, strings.Join(names, ", "))}
 	}
 	l := c.Lines[i]
-	w = wiring{serial: l.Serial, address: l.Address, framing: l.Bus.Framing, timeout: l.Bus.Timeout}
+	switch {
+	case l.Text != nil:
+		return w, usageError{fmt.Errorf("--line %q: its instruments send text, not Modbus", f.line)}
+	case l.Listen > 0 && !f.listens:
+		return w, usageError{fmt.Errorf("--line %q: another client owns it (listen_only), and two disturb each other: skyhaul modbus trace --config %s --line %s listens",
+			f.line, f.configFile, f.line)}
+	}
+	w = wiring{serial: l.Serial, address: l.Address, tls: l.TLS, framing: l.Bus.Framing, timeout: l.Bus.Timeout}
 	if f.cmd.Flags().Changed("timeout") {
 		w.timeout = f.timeout
 	}
@@ -227,11 +263,37 @@ func (w wiring) dial(ctx context.Context) (modbus.Conn, error) {
 		}
 		return p, nil
 	}
-	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", w.address)
+	dialer := net.Dialer{Timeout: dialTimeout}
+	dial := dialer.DialContext
+	if w.tls != nil {
+		security, err := clientTLS(w.tls)
+		if err != nil {
+			return nil, err
+		}
+		dial = (&tls.Dialer{NetDialer: &dialer, Config: security}).DialContext
+	}
+	c, err := dial(ctx, "tcp", w.address)
 	if err != nil {
 		return nil, endpointHint(err, w.address)
 	}
 	return c, nil
+}
+
+// clientTLS reads the files of Modbus/TCP Security.
+func clientTLS(t *config.TLS) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", t.CertFile, t.KeyFile, err)
+	}
+	pem, err := os.ReadFile(t.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-ca: %w", err)
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--tls-ca %s: there is no certificate in it", t.CAFile)
+	}
+	return modbus.ClientTLS(cert, authorities, t.ServerName), nil
 }
 
 // portHint says what to do about a port that can't be opened.
@@ -240,13 +302,16 @@ func portHint(err error, device string) error {
 		return err
 	}
 	return fmt.Errorf("%s is in use%s: if it is the daemon, it owns its lines: stop it (systemctl stop skyhaul), do this, and start it again; "+
-		"what it reads now is in skyhaul status", device, holder(device))
+		"or leave it running and ask its gateway, where one is configured, with --tcp", device, holder(device))
 }
 
 // endpointHint says what a refused connection means.
 func endpointHint(err error, address string) error {
 	var dns *net.DNSError
+	var untrusted *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%s shows a certificate that can't be trusted: %w: check --tls-ca and --tls-name, and the clock of this computer", address, untrusted.Err)
 	case errors.As(err, &dns):
 		return fmt.Errorf("%s: the name %q is not known: give the IP address, or check the DNS server", address, dns.Name)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,19 +212,4 @@ func FuzzTrace(f *testing.F) {
 			t.Errorf("%d bytes passed, %d are shown:\n%s", fed, shown, out.String())
 		}
 	})
-}
-
-func TestTheDeviceInUseIsNamedWithItsHolder(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "tty")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	// This process is not named: it is the one that asks.
-	if got := holder(f.Name()); got != "" {
-		t.Errorf("holder %q, want none", got)
-	}
-	if got := holder("/nonexistent"); got != "" {
-		t.Errorf("holder %q, want none", got)
-	}
 }

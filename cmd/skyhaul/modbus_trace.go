@@ -90,6 +90,7 @@ func (f *traceFlags) replay(cmd *cobra.Command, args []string) error {
 
 // live shows what passes now.
 func (f *traceFlags) live(cmd *cobra.Command, args []string) error {
+	f.listens = !f.poll
 	w, err := f.wiring()
 	if err != nil {
 		return err

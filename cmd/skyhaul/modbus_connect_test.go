@@ -1,0 +1,134 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"skyhaul/modbus"
+	"skyhaul/modbus/sim"
+)
+
+// authority issues certificates for a test.
+type authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{dir: t.TempDir()}
+	a.cert, a.key = a.issue(t, "ca", nil)
+	return a
+}
+
+// issue writes NAME.crt and NAME.key.
+func (a *authority) issue(t *testing.T, name string, addrs []net.IP) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: a.cert == nil, IPAddresses: addrs,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	parent, signer := template, key
+	if a.cert != nil {
+		parent, signer = a.cert, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.write(t, name+".crt", "CERTIFICATE", der)
+	a.write(t, name+".key", "PRIVATE KEY", secret)
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
+}
+
+func (a *authority) write(t *testing.T, name, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(a.file(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
+
+// serveSecurely serves a unit with Modbus/TCP Security until the test ends.
+func serveSecurely(t *testing.T, a *authority) (addr string) {
+	t.Helper()
+	a.issue(t, "server", []net.IP{net.IPv4(127, 0, 0, 1)})
+	cert, err := tls.LoadX509KeyPair(a.file("server.crt"), a.file("server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", modbus.ServerTLS(cert, pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bank := new(modbus.Bank)
+	bank.Set(modbus.HoldingRegisters, 0, 0x41BC, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- sim.ServeTCP(ctx, ln, bank) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return ln.Addr().String()
+}
+
+func TestReadsBySecurity(t *testing.T) {
+	a := newAuthority(t)
+	addr := serveSecurely(t, a)
+	a.issue(t, "client", nil)
+	stranger := newAuthority(t)
+	for name, c := range map[string]struct {
+		args []string
+		want string
+		code int
+	}{
+		"trusted":    {[]string{"--tls-ca", a.file("ca.crt"), "--tls-cert", a.file("client.crt"), "--tls-key", a.file("client.key")}, `"value":"23.5"`, 0},
+		"other name": {[]string{"--tls-ca", a.file("ca.crt"), "--tls-cert", a.file("client.crt"), "--tls-key", a.file("client.key"), "--tls-name", "plc"}, "can't be trusted", 1},
+		"stranger":   {[]string{"--tls-ca", stranger.file("ca.crt"), "--tls-cert", a.file("client.crt"), "--tls-key", a.file("client.key")}, "check --tls-ca and --tls-name", 1},
+		"no key":     {[]string{"--tls-ca", a.file("ca.crt")}, "TLS needs all of --tls-ca, --tls-cert and --tls-key", 2},
+		"no file":    {[]string{"--tls-ca", a.file("none"), "--tls-cert", a.file("client.crt"), "--tls-key", a.file("client.key")}, "--tls-ca: open ", 1},
+		"no cert":    {[]string{"--tls-ca", a.file("client.key"), "--tls-cert", a.file("client.crt"), "--tls-key", a.file("client.key")}, "there is no certificate in it", 1},
+		"in clear":   {nil, "it accepted the connection and ended it: is it Modbus, is the framing right", 1},
+	} {
+		var out strings.Builder
+		args := append([]string{"modbus", "read", "--tcp", addr, "holding", "40001", "--type", "float32", "--json"}, c.args...)
+		if code := run(t.Context(), args, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: exit %d, want %d:\n%s\nwant %s", name, code, c.code, out.String(), c.want)
+		}
+	}
+}
