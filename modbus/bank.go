@@ -134,7 +134,7 @@ func (b *Bank) answer(req PDU) PDU {
 	case FuncReportServerID, FuncReadDeviceIdentity:
 		resp, err = b.Identity.answer(req)
 	default:
-		if resp, err = b.Archives.answer(r); resp == nil && err == nil {
+		if resp = b.Archives.answer(r); resp == nil {
 			resp, err = b.items(r, req)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 // in its [Dialect]: records by number, and a log. The zero value has none. Safe
 // for concurrent use.
 type Archives struct {
-	mu      sync.Mutex // guards the rest
-	records map[uint16]map[int][]byte
+	mu      sync.Mutex        // guards the rest
+	records map[[2]int][]byte // by address and number
 	logs    map[uint16]*eventLog
 }
 
@@ -29,12 +29,9 @@ func (a *Archives) SetRecord(addr uint16, number uint16, record []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.records == nil {
-		a.records = make(map[uint16]map[int][]byte)
+		a.records = make(map[[2]int][]byte)
 	}
-	if a.records[addr] == nil {
-		a.records[addr] = make(map[int][]byte)
-	}
-	a.records[addr][int(number)] = slices.Clone(record[:min(len(record), maxRecord)])
+	a.records[[2]int{int(addr), int(number)}] = slices.Clone(record[:min(len(record), maxRecord)])
 }
 
 // Log appends records, of which each is at most 250 bytes, to the log at addr. A
@@ -55,30 +52,22 @@ func (a *Archives) Log(addr uint16, records ...[]byte) {
 	}
 }
 
-// answer answers a request that is for an archive or a log, and no other.
-func (a *Archives) answer(r Request) (PDU, error) {
+// answer answers a request for a record that there is, or for a log; nil for any other.
+func (a *Archives) answer(r Request) PDU {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l, isLog := a.logs[r.Addr]
-	records, isArchive := a.records[r.Addr]
-	switch {
-	case isLog && r.Function == FuncWriteCoil && r.Data[0] == 0xFF:
-		l.records, l.read = l.records[l.read:], 0
-		return request(r.Function, r.Addr, coilOn), nil
-	case isLog && r.Function == FuncReadHoldingRegisters:
-		return archiveAnswer(r, l.next()), nil
-	case isArchive && r.Function == FuncReadHoldingRegisters:
-		record, ok := records[r.Quantity]
-		if !ok {
-			return nil, IllegalDataAddress
-		}
-		return archiveAnswer(r, record), nil
+	log, logged := a.logs[r.Addr]
+	record, kept := a.records[[2]int{int(r.Addr), r.Quantity}]
+	switch read := r.Function == FuncReadHoldingRegisters; {
+	case logged && r.Function == FuncWriteCoil && r.Data[0] == coilOn>>8:
+		log.records, log.read = log.records[log.read:], 0
+		return request(r.Function, r.Addr, coilOn)
+	case logged && read:
+		record = log.next()
+	case !kept || !read:
+		return nil
 	}
-	return nil, nil
-}
-
-func archiveAnswer(r Request, b []byte) PDU {
-	return append(PDU{byte(r.Function), byte(len(b))}, b...)
+	return append(PDU{byte(r.Function), byte(len(record))}, record...)
 }
 
 // next returns what a read of the log returns.

@@ -1,6 +1,7 @@
-// Package modbus speaks Modbus: PDUs and their limits, the framings RTU, ASCII
-// and TCP, a client that never takes a late, foreign or damaged answer for its
-// own, a server, and the codecs between registers and values.
+// Package modbus speaks Modbus: the PDUs of every function of the standard and
+// of [Dialect]s, the framings RTU, ASCII and TCP, a client that never takes a
+// late, foreign or damaged answer for its own, a server, units to serve, and the
+// codecs between registers, values and times.
 //
 // It knows no point, no schedule and no port: a framing works on any
 // connection with deadlines. Sources are named where a fact is used: "V1.1b3"

@@ -121,6 +121,7 @@ func TestNumbersOfOtherCodings(t *testing.T) {
 		{"mod10k, low register first", modbus.Format{Order: cdab, Mod10k: true}, []uint16{5678, 1234}, 12345678},
 		{"mod10k, high register first", modbus.Format{Order: abcdef, Mod10k: true}, []uint16{9999, 0, 1}, 999900000001},
 		{"sign and magnitude, positive", modbus.Format{SignMagnitude: true}, []uint16{0x7FFF}, 0x7FFF},
+		{"sign and magnitude, even", modbus.Format{SignMagnitude: true}, []uint16{2}, 2},
 		{"sign and magnitude, negative", modbus.Format{SignMagnitude: true}, []uint16{0x8001}, 0xFFFF},
 		{"sign and magnitude, least", modbus.Format{SignMagnitude: true}, []uint16{0xFFFF}, 0x8001},
 		{"sign and magnitude, 32 bits", modbus.Format{Order: cdab, SignMagnitude: true}, []uint16{5, 0x8000}, 0xFFFFFFFB},
@@ -159,6 +160,8 @@ func TestWhatDoesNotFitIsRefusedAndChangesNothing(t *testing.T) {
 	}{
 		{modbus.Format{}, 0x10000},
 		{modbus.Format{Mod10k: true}, 10000},
+		{modbus.Format{Order: order(t, "ABCDEFGH"), BCD: true}, 1e16},
+		{modbus.Format{Order: order(t, "ABCDEFGH"), Mod10k: true}, 1e16},
 		{modbus.Format{SignMagnitude: true}, 0x8000},
 		{modbus.Format{SignMagnitude: true}, 0x18001},
 		{modbus.Format{SignMagnitude: true, Mask: 0xFF}, 0x80},
