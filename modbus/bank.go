@@ -154,11 +154,14 @@ func decline(req PDU, err error) PDU {
 
 // items answers a request for items of a table.
 func (b *Bank) items(r Request, req PDU) (PDU, error) {
+	if b.Dialect.size(r.Function, r.Addr, r.Quantity) < 0 {
+		return nil, IllegalDataAddress // a record that isn't there
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := r.Function.table()
 	values, exist := b.get(t, r.Addr, r.Quantity)
-	if !exist || b.Dialect.size(r.Function, r.Addr, r.Quantity) < 0 {
+	if !exist {
 		return nil, IllegalDataAddress
 	}
 	switch r.Function {
