@@ -1,16 +1,20 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"skyhaul/config"
+	"skyhaul/edge/profile"
 	"skyhaul/modbus"
 )
 
@@ -25,11 +29,13 @@ func initCommand() *cobra.Command {
 			"are written, one list for each unit, with a number for every point that has none.\n" +
 			"Files that are there are never overwritten.",
 		Example: "  skyhaul init --dir site-7 --from 'Tag list rev C.csv'\n" +
-			"  skyhaul init --dir site-7 --from registers.txt --addresses zero-based --unit 17",
+			"  skyhaul init --dir site-7 --from registers.txt --addresses zero-based --unit 17\n" +
+			"  skyhaul init --profile list",
 	}
 	from := cmd.Flags().String("from", "", "tag list `LIST.csv`")
 	addresses := cmd.Flags().String("addresses", "", "how the list counts, where it does not tell: modicon, zero-based or one-based")
 	unit := cmd.Flags().Uint8("unit", 1, "unit `ID` of points whose list has no column for it")
+	known := cmd.Flags().String("profile", "", "`NAME` of a known instrument; list prints all")
 	dir := cmd.Flags().String("dir", ".", "`DIR` to write into")
 	reference := cmd.Flags().Bool("reference", false, "print every key with its default instead")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -37,6 +43,12 @@ func initCommand() *cobra.Command {
 		case *reference:
 			_, err := fmt.Fprint(cmd.OutOrStdout(), config.Reference)
 			return err
+		case *known == "list":
+			return printProfiles(cmd.OutOrStdout())
+		case *known != "" && *from != "":
+			return usageError{fmt.Errorf("give --from or --profile: what a list names can be added to a profile later")}
+		case *known != "":
+			return initProfile(cmd.OutOrStdout(), *dir, *known)
 		case !slices.Contains([]string{"", "modicon", "zero-based", "one-based"}, *addresses):
 			return usageError{fmt.Errorf("--addresses %s: say modicon, zero-based or one-based", *addresses)}
 		case *unit < 1 || *unit > 247:
@@ -51,12 +63,51 @@ func initCommand() *cobra.Command {
 				return err
 			}
 		}
+		if _, ok := errors.AsType[*fs.PathError](err); ok {
+			return err
+		}
 		if err != nil {
 			return configError{err}
 		}
 		return writeSite(cmd.OutOrStdout(), *dir, im.Config, im.Lists, fmt.Sprintf("%d points", im.Points))
 	}
 	return cmd
+}
+
+// initProfile writes a first configuration of one known instrument.
+func initProfile(w io.Writer, dir, name string) error {
+	p, err := profile.Get(name)
+	if err != nil {
+		return usageError{err}
+	}
+	text, lists := config.ForProfile(p)
+	said := "one " + p.Title
+	if p.Template {
+		said = "addresses to be filled in"
+	}
+	fmt.Fprintf(w, "%s, confidence %s\nsource: %s\n", p.Title, p.Confidence, p.Source)
+	for _, n := range p.Notes {
+		fmt.Fprintf(w, "! %s\n", n)
+	}
+	return writeSite(w, dir, text, lists, said)
+}
+
+// printProfiles lists what is known.
+func printProfiles(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "PROFILE\tINSTRUMENT\tPOINTS\tCONFIDENCE\n")
+	for _, name := range profile.Names() {
+		p, err := profile.Get(name)
+		if err != nil {
+			return err
+		}
+		confidence := string(p.Confidence)
+		if p.Template {
+			confidence = "template: addresses are yours"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\n", name, strings.Join(append([]string{p.Title}, p.Covers...), "; "), len(p.Unit["point"].([]any)), confidence)
+	}
+	return tw.Flush()
 }
 
 // writeSite writes a configuration and its tag lists, all of them or none where
@@ -77,7 +128,11 @@ func writeSite(w io.Writer, dir, text string, lists []config.ImportedList, said 
 		}
 	}
 	file := paths[len(paths)-1]
-	_, err := fmt.Fprintf(w, "wrote %s (%s) and %s\nnow edit them, then: skyhaul check --config %[3]s\n", strings.Join(paths[:len(lists)], ", "), said, file)
+	wrote := file
+	if len(lists) > 0 {
+		wrote = strings.Join(paths[:len(lists)], ", ") + " (" + said + ") and " + file
+	}
+	_, err := fmt.Fprintf(w, "wrote %s\nnow edit them, then: skyhaul check --config %s\n", wrote, file)
 	return err
 }
 
