@@ -29,6 +29,8 @@ type wiring struct {
 	tls     *config.TLS    // nil: in the clear
 	framing modbus.Framing
 	timeout time.Duration
+
+	dialects map[modbus.UnitID]modbus.Dialect
 }
 
 // wiringFlags are what a command line says of a line or an endpoint.
@@ -36,7 +38,7 @@ type wiringFlags struct {
 	cmd                          *cobra.Command
 	device, parity, framing, tcp string
 	tls                          config.TLS
-	configFile, line             string
+	configFile, line, dialect    string
 	baud, stop, unit             int
 	timeout                      time.Duration
 	json                         bool
@@ -84,6 +86,26 @@ func (f *wiringFlags) sourceFlags() {
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 }
 
+// dialectFlag adds --dialect, for commands that ask one unit.
+func (f *wiringFlags) dialectFlag() {
+	f.cmd.Flags().StringVar(&f.dialect, "dialect", "", "`DIALECT` of the unit: modbus or enron (default: the configuration's, else modbus)")
+}
+
+// dialects are the words of a configuration.
+var dialects = map[string]modbus.Dialect{"modbus": nil, "enron": modbus.Enron()}
+
+// spoken returns the dialects that command line and configuration give.
+func (f *wiringFlags) spoken(configured map[modbus.UnitID]modbus.Dialect) (map[modbus.UnitID]modbus.Dialect, error) {
+	if f.dialect == "" {
+		return configured, nil
+	}
+	d, ok := dialects[f.dialect]
+	if !ok {
+		return nil, usageError{fmt.Errorf("--dialect %q: modbus or enron", f.dialect)}
+	}
+	return map[modbus.UnitID]modbus.Dialect{modbus.UnitID(f.unit): d}, nil
+}
+
 // unitFlag adds --unit.
 func (f *wiringFlags) unitFlag() {
 	f.cmd.Flags().IntVar(&f.unit, "unit", 1, "unit `ID`, 1 to 247; 0 to 255 with an endpoint")
@@ -106,6 +128,9 @@ func (f *wiringFlags) wiring() (w wiring, err error) {
 		return w, usageError{errors.New("--line NAME is of a configuration: add --config FILE")}
 	case f.configFile != "":
 		return f.configured()
+	}
+	if w.dialects, err = f.spoken(nil); err != nil {
+		return w, err
 	}
 	w.timeout = f.timeout
 	if f.device != "" {
@@ -207,7 +232,8 @@ func (f *wiringFlags) configured() (w wiring, err error) {
 	if f.cmd.Flags().Changed("timeout") {
 		w.timeout = f.timeout
 	}
-	return w, nil
+	w.dialects, err = f.spoken(l.Bus.Dialects)
+	return w, err
 }
 
 // oneUnit returns the unit that is asked.
@@ -349,7 +375,11 @@ func (w wiring) connect(ctx context.Context, tell func(tap.Chunk)) (*session, er
 	if tell != nil {
 		conn = tap.NewConn(conn, began, tell)
 	}
-	return &session{wiring: w, client: modbus.NewClient(conn, w.framing, w.timing()), conn: conn, began: began}, nil
+	client := modbus.NewClient(conn, w.framing, w.timing())
+	for unit, d := range w.dialects {
+		client.Speak(unit, d)
+	}
+	return &session{wiring: w, client: client, conn: conn, began: began}, nil
 }
 
 // tries is how often a read is sent before it is given up.

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -129,6 +130,61 @@ func TestReadsBySecurity(t *testing.T) {
 		args := append([]string{"modbus", "read", "--tcp", addr, "holding", "40001", "--type", "float32", "--json"}, c.args...)
 		if code := run(t.Context(), args, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: exit %d, want %d:\n%s\nwant %s", name, code, c.code, out.String(), c.want)
+		}
+	}
+}
+
+// flowComputer keeps floats of 32 bits under one number each, from 7001 on.
+type flowComputer struct{ floats map[uint16]uint32 }
+
+func (f flowComputer) Handle(_ modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+	addr := binary.BigEndian.Uint16(req[1:])
+	switch req.Function() {
+	case modbus.FuncReadHoldingRegisters:
+		n := binary.BigEndian.Uint16(req[3:])
+		resp := modbus.PDU{3, byte(4 * n)}
+		for i := range n {
+			resp = binary.BigEndian.AppendUint32(resp, f.floats[addr+i])
+		}
+		return resp, true
+	case modbus.FuncWriteRegister:
+		f.floats[addr] = binary.BigEndian.Uint32(req[3:])
+		return req, true
+	}
+	return modbus.IllegalFunction.Answer(req), true
+}
+
+func TestReadsAndWritesTheDialectOfFlowComputers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- sim.ServeTCP(ctx, ln, flowComputer{map[uint16]uint32{7001: 0x41BC0000, 7002: 0x42C88000}})
+	}()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct{ args, want string }{
+		{"read holding 7001 --zero-based --count 2 --type float32", "47003    7002  100.25        42C8 8000\n"},
+		{"read holding 7001 --zero-based --count 2", "47002    float32  ABCD   23.5    likely  a round number\n"},
+		{"read holding 7001 --zero-based --type float32 --order CDAB --count 63", "here, with 4 bytes at each address, 1 to 62 of them"},
+		{"read holding 7001 --zero-based --type uint16", "--type uint16: holding 47002 (wire 7001) holds values of 4 bytes\n"},
+		{"read holding 7001 --zero-based --expect 23.5", "--expect is for lists of plain registers\n"},
+		{"read holding 701 --zero-based", "holding 40702 (wire 701) is an archive or a log of the unit: the daemon keeps its records"},
+		{"write holding 7002 3.5 --zero-based --type float32 --yes", "was 100.25, wrote 3.5, reads back 3.5\n"},
+		{"write holding 7002 3 --zero-based --yes", "--type uint16: holding 47003 (wire 7002) holds values of 4 bytes\n"},
+	} {
+		var out strings.Builder
+		args := append(append([]string{"modbus"}, strings.Fields(c.args)...), "--tcp", ln.Addr().String(), "--dialect", "enron")
+		run(t.Context(), args, &out, &out)
+		if !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s:\n%s\nwant %s", c.args, out.String(), c.want)
 		}
 	}
 }

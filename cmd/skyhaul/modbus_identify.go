@@ -20,13 +20,16 @@ func modbusIdentifyCommand() *cobra.Command {
 		Long: "Tries the functions that read: 1 to 4, 7, 8 (loopback), 11, 17 and 43/14, and shows\n" +
 			"what the unit answers, how it declines, what it says of itself and in which order of\n" +
 			"words its registers look like floats. It writes nothing. With --limits it looks for\n" +
-			"the greatest reads that work.",
-		Example: "  skyhaul modbus identify --device /dev/ttyUSB0 --baud 19200 --parity E --unit 3",
+			"the greatest reads that work. With --profile it reads every point of a known\n" +
+			"instrument and says whether the unit can be one; exit 1 if it can't.",
+		Example: "  skyhaul modbus identify --device /dev/ttyUSB0 --baud 19200 --parity E --unit 3\n" +
+			"  skyhaul modbus identify --tcp 192.0.2.10:502 --unit 1 --profile eastron-sdm630",
 	}
 	f := connectFlags(cmd)
 	f.unitFlag()
 	at := cmd.Flags().Uint16("at", 0, "number on the wire where the unit has registers, for the tries and the order")
 	limits := cmd.Flags().Bool("limits", false, "look for the greatest reads that work")
+	known := cmd.Flags().String("profile", "", "`NAME` of a known instrument, see skyhaul init --profile list")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		w, err := f.wiring()
 		if err != nil {
@@ -35,6 +38,9 @@ func modbusIdentifyCommand() *cobra.Command {
 		unit, err := f.oneUnit(w)
 		if err != nil {
 			return err
+		}
+		if *known != "" {
+			return checkProfile(cmd, w, unit, *known, f.json)
 		}
 		s, err := w.connect(cmd.Context(), nil)
 		if err != nil {

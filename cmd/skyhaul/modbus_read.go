@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type modbusRead struct {
 	all         bool
 	expect      string
 	place       place
+	stride      int             // registers that an address has: 1, but for wide items of a dialect
 	encoding    survey.Encoding // zero: all
 	expected    survey.Expected
 	readUnit    modbus.UnitID
@@ -48,6 +50,7 @@ func modbusReadCommand() *cobra.Command {
 	}
 	r := &modbusRead{wiringFlags: connectFlags(cmd)}
 	r.unitFlag()
+	r.dialectFlag()
 	flags := cmd.Flags()
 	flags.BoolVar(&r.zeroBased, "zero-based", false, "ADDRESS is the number on the wire, from 0")
 	flags.IntVar(&r.count, "count", 1, "how many registers or bits; with --type, how many values")
@@ -86,6 +89,8 @@ func (r *modbusRead) parse(args []string) (w wiring, err error) {
 	if r.place, err = parsePlace(args[0], args[1], r.zeroBased); err != nil {
 		return w, err
 	}
+	items := w.dialects[r.readUnit].ItemBytes(r.place.table.read, r.place.addr)
+	r.stride = max(1, items/2)
 	bits := r.place.table.read.Bits()
 	switch {
 	case bits && (r.typ != "" || r.order != "" || r.expect != ""):
@@ -94,6 +99,10 @@ func (r *modbusRead) parse(args []string) (w wiring, err error) {
 		return w, usageError{errors.New("--order needs a --type, as --type float32")}
 	case r.expect != "" && (r.typ != "" || r.watch != 0):
 		return w, usageError{errors.New("--expect tries all types, once: leave --type and --watch out")}
+	case items < 0:
+		return w, usageError{fmt.Errorf("%s is an archive or a log of the unit: the daemon keeps its records, see [[unit.archive]] and [unit.log] in skyhaul init --reference", r.place)}
+	case r.stride > 1 && r.expect != "":
+		return w, usageError{fmt.Errorf("%s holds one value of %d bytes at each address: --expect is for lists of plain registers", r.place, items)}
 	case r.watch < 0:
 		return w, usageError{fmt.Errorf("--watch %v: more than 0", r.watch)}
 	}
@@ -106,15 +115,34 @@ func (r *modbusRead) parse(args []string) (w wiring, err error) {
 	if err != nil {
 		return w, usageError{err}
 	}
-	if _, err = modbus.ReadRequest(r.place.table.read, r.place.addr, r.quantity()); err != nil {
-		return w, usageError{fmt.Errorf("--count %d: one request reads 1 to %d registers or 1 to %d bits, and none past wire 65535",
-			r.count, modbus.MaxReadRegisters, modbus.MaxReadBits)}
+	if e := r.encoding; e.Type() != "" && e.Registers()%r.stride != 0 {
+		return w, usageError{fmt.Errorf("--type %s: %s holds values of %d bytes", e.Type(), r.place, items)}
+	}
+	if _, err = w.dialects[r.readUnit].ReadRequest(r.place.table.read, r.place.addr, r.quantity()); err != nil {
+		return w, usageError{fmt.Errorf("--count %d: one request reads 1 to %d registers or 1 to %d bits, and none past wire 65535%s",
+			r.count, modbus.MaxReadRegisters, modbus.MaxReadBits, wideLimit(items))}
 	}
 	return w, nil
 }
 
-// quantity returns how many registers or bits are read.
-func (r *modbusRead) quantity() int { return r.count * max(1, r.encoding.Registers()) }
+// wideLimit adds how many wide items one request reads.
+func wideLimit(items int) string {
+	if items <= 2 {
+		return ""
+	}
+	return fmt.Sprintf("; here, with %d bytes at each address, 1 to %d of them, and none past the range", items, 2*modbus.MaxReadRegisters/items)
+}
+
+// quantity returns how many registers, bits or items of a dialect are read.
+func (r *modbusRead) quantity() int { return r.count * max(1, r.encoding.Registers()/r.stride) }
+
+// at returns the place of a register among those read.
+func (r *modbusRead) at(register int) place { return r.place.at(register / r.stride) }
+
+// span names the addresses of registers from one on.
+func (r *modbusRead) span(register, n int) string {
+	return r.at(register).span((n + r.stride - 1) / r.stride)
+}
 
 // show reads and prints, once or until interrupted.
 func (r *modbusRead) show(ctx context.Context, s *session) error {
@@ -275,28 +303,25 @@ func (r *modbusRead) bits(ctx context.Context, s *session) error {
 
 // values prints the registers in the type that was asked for.
 func (r *modbusRead) values() error {
-	width := r.encoding.Registers()
-	if width == 0 {
-		width = r.quantity()
-	}
 	regs := r.last()
+	width := cmp.Or(r.encoding.Registers(), len(regs))
 	var items []jsonItem
 	rows := [][]cell{cells("address", "wire", r.encoding, "hex")}
 	for at := 0; at+width <= len(regs); at += width {
 		part := regs[at : at+width]
 		value, _, err := r.encoding.Value(part)
-		item := r.place.at(at).item(value)
+		item := r.at(at).item(value)
 		item.Type, item.Order, item.Raw = r.encoding.Type(), r.encoding.Order(), hexRegisters(part)
 		if err != nil {
 			item.Value, item.Reason = "-", err.Error()
 		}
 		items = append(items, item)
-		rows = append(rows, cells(r.place.at(at).span(width), item.Wire, item.Value, item.Raw))
+		rows = append(rows, cells(r.span(at, width), item.Wire, item.Value, item.Raw))
 	}
 	if r.json {
 		return r.printJSON(items)
 	}
-	r.heading(len(regs))
+	r.heading(len(regs) / r.stride)
 	return newScreen(r.out).table(rows)
 }
 
@@ -316,12 +341,11 @@ func (r *modbusRead) views() error {
 		if v.Mark == survey.Unlikely && !r.all {
 			continue
 		}
-		p := r.place.at(v.Offset)
-		item := p.item(v.Value)
+		item := r.at(v.Offset).item(v.Value)
 		item.Type, item.Order, item.Looks, item.Reason = v.Encoding.Type(), v.Encoding.Order(), v.Mark.String(), v.Reason
 		item.Raw = hexRegisters(r.last()[v.Offset : v.Offset+v.Registers])
 		items = append(items, item)
-		row := cells(p.span(v.Registers), item.Type, item.Order, item.Value, item.Looks, item.Reason)
+		row := cells(r.span(v.Offset, v.Registers), item.Type, item.Order, item.Value, item.Looks, item.Reason)
 		row[4].style = map[survey.Mark]string{survey.Likely: green, survey.Unlikely: dim}[v.Mark]
 		rows = append(rows, row)
 	}
@@ -329,10 +353,10 @@ func (r *modbusRead) views() error {
 		return r.printJSON(items)
 	}
 	regs := r.last()
-	r.heading(len(regs))
+	r.heading(len(regs) / r.stride)
 	raw := [][]cell{cells("address", "wire", "hex", "uint16", "int16")}
 	for i, v := range regs {
-		p := r.place.at(i)
+		p := r.at(i)
 		raw = append(raw, cells(p.table.number(p.addr), p.addr, fmt.Sprintf("%04X", v), v, int16(v)))
 	}
 	sc := newScreen(r.out)

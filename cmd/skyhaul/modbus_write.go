@@ -28,6 +28,7 @@ type modbusWrite struct {
 	regs                      []uint16 // of a register
 	on                        bool     // of a coil
 	target                    modbus.UnitID
+	speaks                    modbus.Dialect
 	in                        io.Reader
 	out                       io.Writer
 }
@@ -46,6 +47,7 @@ func modbusWriteCommand() *cobra.Command {
 	}
 	m := &modbusWrite{wiringFlags: connectFlags(cmd)}
 	m.unitFlag()
+	m.dialectFlag()
 	flags := cmd.Flags()
 	flags.BoolVar(&m.zeroBased, "zero-based", false, "ADDRESS is the number on the wire, from 0")
 	flags.StringVar(&m.typ, "type", "uint16", "`TYPE` of the value: uint16 int16 uint32 int32 uint64 int64 float32 float64 bcd16 bcd32 text")
@@ -82,7 +84,7 @@ func (m *modbusWrite) parse(args []string) (w wiring, err error) {
 	if m.target, err = m.addressee(w); err != nil {
 		return w, usageError{err}
 	}
-	m.value = args[2]
+	m.value, m.speaks = args[2], w.dialects[m.target]
 	switch m.place.table.name {
 	case "coil":
 		err = m.parseCoil()
@@ -136,8 +138,16 @@ func (m *modbusWrite) parseRegisters() (err error) {
 	if m.regs, err = m.encoding.Encode(m.value); err != nil {
 		return err
 	}
-	_, err = modbus.WriteRegisters(m.place.addr, m.regs)
+	if size := m.itemBytes(); 2*len(m.regs)%size != 0 {
+		return fmt.Errorf("--type %s: %s holds values of %d bytes", m.encoding.Type(), m.place, size)
+	}
+	_, err = m.requests()
 	return err
+}
+
+// itemBytes returns how many bytes an address holds.
+func (m *modbusWrite) itemBytes() int {
+	return max(2, m.speaks.ItemBytes(modbus.FuncWriteRegisters, m.place.addr))
 }
 
 // requests returns the request that writes and, where there is one, another
@@ -147,17 +157,18 @@ func (m *modbusWrite) requests() ([]modbus.PDU, error) {
 		many, err := modbus.WriteCoils(m.place.addr, []bool{m.on})
 		return []modbus.PDU{modbus.WriteCoil(m.place.addr, m.on), many}, err
 	}
-	many, err := modbus.WriteRegisters(m.place.addr, m.regs)
-	if len(m.regs) == 1 {
-		return []modbus.PDU{modbus.WriteRegister(m.place.addr, m.regs[0]), many}, err
+	many, err := m.speaks.WriteItems(m.place.addr, m.regs)
+	if err != nil || 2*len(m.regs) > m.itemBytes() {
+		return []modbus.PDU{many}, err
 	}
-	return []modbus.PDU{many}, err
+	one, err := m.speaks.WriteItem(m.place.addr, m.regs...)
+	return []modbus.PDU{one, many}, err
 }
 
 // read returns what is there as text.
 func (m *modbusWrite) read(ctx context.Context, s *session) (value string, regs []uint16, err error) {
 	if m.place.table.name == "holding" {
-		regs, err = survey.ReadRegisters(ctx, s.ask, m.target, modbus.FuncReadHoldingRegisters, m.place.addr, len(m.regs))
+		regs, err = survey.ReadRegisters(ctx, s.ask, m.target, modbus.FuncReadHoldingRegisters, m.place.addr, 2*len(m.regs)/m.itemBytes())
 		if err != nil {
 			return "", nil, err
 		}
