@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"skyhaul/edge/profile"
+	"skyhaul/edge/scan"
 )
 
 // profile lays the profile that a unit names under what the file says of the
@@ -108,6 +109,21 @@ func (t *table) profileArchives(p *profile.Profile, wanted []*table) (rows []*ta
 		}
 	}
 	return rows
+}
+
+// ProfilePoints returns the points of a profile, with its own tags, as a unit
+// with id 1 has them.
+func ProfilePoints(p *profile.Profile) ([]scan.Point, error) {
+	text, _ := ForProfile(p)
+	c, err := parse(p.Name, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	points := c.Groups[0].Points
+	for i := range points {
+		points[i].Tag = strings.TrimPrefix(points[i].Tag, "unit-1.")
+	}
+	return points, nil
 }
 
 // profilePoints returns the points of a profile; their shape is tested with it.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -122,19 +121,19 @@ func readPoint(cmd *cobra.Command, s *session, unit modbus.UnitID, pt *scan.Poin
 	if err != nil {
 		return 0, err
 	}
-	raw := uint64(0)
 	if r.Function.Bits() {
 		bits, err := modbus.Bits(a.PDU, 1)
-		if err == nil && bits[0] {
-			raw = 1
+		if err != nil || !bits[0] {
+			return pt.Value(0), err
 		}
-		return pt.Value(raw), err
+		return pt.Value(1), nil
 	}
 	regs, err := modbus.Registers(a.PDU)
-	if err == nil {
-		raw, err = pt.Format.Decode(regs)
+	if err != nil {
+		return 0, err
 	}
-	return pt.Value(raw), errors.Join(err)
+	raw, err := pt.Format.Decode(regs)
+	return pt.Value(raw), err
 }
 
 func (j *jsonProfile) print(sc *screen, p *profile.Profile) error {
