@@ -111,8 +111,7 @@ func (l *located) readings() string {
 	if table == "" {
 		table = "holding"
 	}
-	switch l.form {
-	case hexForm, iecForm, doubleForm:
+	if l.form == hexForm || l.form == iecForm || l.form == doubleForm || l.n == 0 {
 		return place(table, l.n)
 	}
 	return fmt.Sprintf("%s if the list counts from zero and %s if it counts from one", place(table, l.n), place(table, l.n-1))

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
@@ -172,7 +173,7 @@ func (p *placed) words(t *table) string {
 		what += " " + p.Format.Order.String()
 	}
 	at := " at "
-	if p.Format.Mask != 0 {
+	if p.Type == point.Bool && !p.Function.Bits() {
 		at = fmt.Sprintf(", bit %d of ", p.Format.Shift)
 	}
 	s := fmt.Sprintf("%s: %s%s%s %v (wire %d)", p.Tag, what, at, tableOf(p.Function), t.values["address"], p.Addr)

@@ -129,7 +129,7 @@ func keyLike(heading string) string {
 	if key := keyOf(heading); key != "" {
 		return key
 	}
-	if keys := secondChoice[compact(heading)]; keys != nil && len(heading) <= maxHeading {
+	if keys := secondChoice[compact(heading)]; keys != nil {
 		return keys[0]
 	}
 	return ""
@@ -157,8 +157,11 @@ func keyOf(heading string) string {
 	return ""
 }
 
-// compact returns the letters and digits of a heading.
+// compact returns the letters and digits of a heading; "" for a text.
 func compact(heading string) string {
+	if len(heading) > maxHeading {
+		return ""
+	}
 	return strings.Join(headingWord.FindAllString(unaccented(heading), -1), "")
 }
 

@@ -366,8 +366,7 @@ func (r *importer) bits(ls []located) {
 // size checks a type against the registers that its address says.
 func (l *located) size() {
 	typ, typed := l.of.values["type"].(string)
-	registers := map[string]int{"32": 2, "64": 4}[strings.TrimLeft(typ, "abcdefghijklmnopqrstuvwxyz")]
-	registers = max(registers, 1)
+	registers := max(1, sizeOf(typ)/2)
 	switch count := l.last - l.n + 1; {
 	case l.double == "float32" && !typed:
 		l.of.values["type"] = l.double

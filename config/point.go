@@ -96,8 +96,28 @@ func (t *table) modicon(n int, name string) (modbus.FunctionCode, uint16) {
 	return modbus.FuncReadHoldingRegisters, 0
 }
 
-// bcdTypes are the numbers that a meter keeps as decimal digits.
-var bcdTypes = map[string]point.Type{"bcd16": point.Uint16, "bcd32": point.Uint32}
+// packed are the numbers that registers hold otherwise than as their bits: as
+// decimal digits, four of them a register; as a sign and a magnitude; as half a
+// register.
+var packed = map[string]struct {
+	typ    point.Type
+	format modbus.Format
+}{
+	"bcd16": {point.Uint16, modbus.Format{BCD: true}}, "bcd32": {point.Uint32, modbus.Format{BCD: true}}, "bcd64": {point.Uint64, modbus.Format{BCD: true}},
+	"mod10k32": {point.Uint32, modbus.Format{Mod10k: true}}, "mod10k64": {point.Uint64, modbus.Format{Mod10k: true}},
+	"signmag16": {point.Int16, modbus.Format{SignMagnitude: true}}, "signmag32": {point.Int32, modbus.Format{SignMagnitude: true}},
+	"uint8high": {point.Uint16, modbus.Format{Mask: 0xFF00, Shift: 8}}, "uint8low": {point.Uint16, modbus.Format{Mask: 0x00FF}},
+}
+
+// typeNamed returns the type of a value by its name, and how its registers hold
+// it; ok is false for an unknown name.
+func typeNamed(name string) (typ point.Type, f modbus.Format, ok bool) {
+	if p, ok := packed[name]; ok {
+		return p.typ, p.format, true
+	}
+	typ, ok = point.ParseType(name)
+	return typ, f, ok
+}
 
 // format reads the type of a value and how its registers hold it.
 func (t *table) format(fn modbus.FunctionCode, unitOrder string) (typ point.Type, f modbus.Format) {
@@ -108,10 +128,7 @@ func (t *table) format(fn modbus.FunctionCode, unitOrder string) (typ point.Type
 		def = "bool"
 	}
 	name := strings.ToLower(t.text("type", def))
-	typ, ok := point.ParseType(name)
-	if bcd, is := bcdTypes[name]; is {
-		typ, ok, f.BCD = bcd, true, true
-	}
+	typ, f, ok := typeNamed(name)
 	order := t.text("order", "")
 	switch {
 	case !ok:

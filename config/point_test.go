@@ -18,7 +18,9 @@ func pointOf(addresses string, cells map[string]string) (scan.Point, error) {
 	var probs problems
 	values := map[string]any{"id": "1", "tag": "PT-101", "address": "40001"}
 	for key, text := range cells {
-		values[key] = text
+		if text != "" {
+			values[key] = text
+		}
 	}
 	p, _, _ := newTable(&probs, "", values, func(string) string { return "l.csv:2" }).point(1, notation{addresses, "ABCD"})
 	return p, probs.err()
@@ -93,7 +95,7 @@ func TestRangesAndSignalsMustMakeSense(t *testing.T) {
 		{"raw_low=0 raw_high=5", "a range needs all"},
 		{"raw_low=0 eng_low=5 eng_high=6", "a range needs all"},
 		{"raw_low=5 raw_high=5 eng_low=0 eng_high=1", "the range is empty"},
-		{"type=REAL", `type: "real" is not one of bool, int16, uint16, int32, uint32, int64, uint64, float32, float64, bcd16, bcd32: did you mean float32?`},
+		{"type=REAL", `type: "real" is not one of bool, int16, uint16, int32, uint32, int64, uint64, float32, float64, bcd16, bcd32, bcd64, mod10k32, mod10k64, signmag16, signmag32, uint8high, uint8low: did you mean float32?`},
 		{"type=INTEGER", `type: "integer" is 16 bits in one list and 32 in another`},
 		{"address=10001 bit=3", "bit: can't be: coils and discrete inputs are one bit each"},
 		{"signal=4-20mA", "signal: needs raw_low and raw_high"},
@@ -130,6 +132,34 @@ func TestSentinelsAreRawValues(t *testing.T) {
 		p, err := pointOf("modicon", map[string]string{"type": c.typ, "sentinel": c.sentinel})
 		if diff := cmp.Diff(c.want, p.Sentinels); err != nil || diff != "" {
 			t.Errorf("%s %q: %v %s", c.typ, c.sentinel, err, diff)
+		}
+	}
+}
+
+func TestTypesAreReadAsRegistersHoldThem(t *testing.T) {
+	for _, c := range []struct {
+		typ, order string
+		registers  []uint16
+		want       float64
+	}{
+		{"bcd16", "", []uint16{0x1234}, 1234},
+		{"bcd32", "", []uint16{0x1234, 0x5678}, 12345678},
+		{"bcd64", "", []uint16{0, 0, 0x1234, 0x5678}, 12345678},
+		{"mod10k32", "", []uint16{12, 3456}, 123456},
+		{"mod10k32", "CDAB", []uint16{3456, 12}, 123456},
+		{"mod10k64", "", []uint16{0, 1, 2, 3}, 1_0002_0003},
+		{"signmag16", "", []uint16{0x8005}, -5},
+		{"signmag32", "", []uint16{0x8000, 5}, -5},
+		{"uint8high", "", []uint16{0x1234}, 0x12},
+		{"uint8low", "", []uint16{0x1234}, 0x34},
+	} {
+		p, err := pointOf("modicon", map[string]string{"type": c.typ, "order": c.order})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if raw, err := p.Format.Decode(c.registers); err != nil || p.Value(raw) != c.want {
+			t.Errorf("%s %s: %v, %v; want %v", c.typ, c.order, p.Value(raw), err, c.want)
 		}
 	}
 }

@@ -227,7 +227,7 @@ func quotedCell(text string, separator rune) (cell, rest string, ok bool) {
 		return text[:at], text[at:], true
 	}
 	var b strings.Builder
-	for rest = plain[1:]; ; rest = rest[1:] {
+	for rest = plain[1:]; ; {
 		at := strings.IndexByte(rest, '"')
 		if at < 0 {
 			return "", "", false
@@ -235,13 +235,11 @@ func quotedCell(text string, separator rune) (cell, rest string, ok bool) {
 		b.WriteString(rest[:at])
 		rest = rest[at+1:]
 		after := strings.TrimLeft(rest, " ")
-		if after == "" || strings.IndexFunc(after, end) == 0 {
+		if next, _ := utf8.DecodeRuneInString(after); after == "" || end(next) {
 			return b.String(), after, true
 		}
-		b.WriteByte('"')
-		if !strings.HasPrefix(rest, `"`) {
-			rest = `"` + rest // a quote within, not doubled
-		}
+		b.WriteByte('"') // a quote within, which should be doubled
+		rest = strings.TrimPrefix(rest, `"`)
 	}
 }
 

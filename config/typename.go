@@ -11,7 +11,10 @@ import (
 )
 
 // typeNames are the types of a point as the program writes them.
-var typeNames = []string{"bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bcd16", "bcd32"}
+var typeNames = []string{
+	"bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
+	"bcd16", "bcd32", "bcd64", "mod10k32", "mod10k64", "signmag16", "signmag32", "uint8high", "uint8low",
+}
 
 // typeWord is what words say of a type.
 type typeWord struct {
@@ -50,9 +53,9 @@ var unclear = map[string]string{
 	"ao":      "is a kind of signal: write how registers hold it, as int16, uint16 or float32",
 	"di":      "is a kind of signal: write bool",
 	"do":      "is a kind of signal: write bool",
-	"byte":    "is half a register: write uint16 for the whole of it, or bool and the bit",
-	"sint":    "is half a register: write int16 for the whole of it, or bool and the bit",
-	"usint":   "is half a register: write uint16 for the whole of it, or bool and the bit",
+	"byte":    "is half a register: write uint8high or uint8low, or uint16 for the whole of it",
+	"usint":   "is half a register: write uint8high or uint8low, or uint16 for the whole of it",
+	"sint":    "is half a register with a sign, which can't be read by itself: write int16 for the whole of it",
 	"string":  "is text, and a point is a number: take the row out",
 	"ascii":   "is text, and a point is a number: take the row out",
 	"char":    "is text, and a point is a number: take the row out",
@@ -68,6 +71,9 @@ var (
 // parseTypeName reads a type as people write it, such as "32 bit float (CDAB)",
 // with the order of its bytes where that is said too.
 func parseTypeName(text string) (name, order string, err error) {
+	if name = strings.ToLower(text); slices.Contains(typeNames, name) {
+		return name, "", nil
+	}
 	tokens := token.FindAllString(unaccented(text), -1)
 	order, tokens, err = cutOrder(tokens)
 	if err != nil {
@@ -180,13 +186,19 @@ func parseOrderName(text string) (string, error) {
 // fitOrder returns the order of 32-bit values as that of a type; "" where the
 // type has none.
 func fitOrder(order, typ string) string {
-	switch bits := strings.TrimLeft(typ, "abcdefghijklmnopqrstuvwxyz"); {
-	case bits == "64" && wide[order] != "":
+	switch size := sizeOf(typ); {
+	case size == 8 && wide[order] != "":
 		return wide[order]
-	case bits == "16" && len(order) > 2, typ == "bool":
+	case size == 2 && len(order) > 2, size == 1:
 		return ""
 	}
 	return order
+}
+
+// sizeOf returns how many bytes a type is, by its name.
+func sizeOf(name string) int {
+	typ, _, _ := typeNamed(name)
+	return typ.Size()
 }
 
 // unaccented returns a text in small letters without accents.

@@ -25,7 +25,7 @@ func TestTypesAreKnownAsPeopleWriteThem(t *testing.T) {
 	}
 	for _, name := range typeNames {
 		got, order, err := parseTypeName(name)
-		if _, ok := point.ParseType(name); got != name || order != "" || err != nil || !ok && bcdTypes[name] == 0 {
+		if _, ok := point.ParseType(name); got != name || order != "" || err != nil || !ok && packed[name].typ == 0 {
 			t.Errorf("%q is %q %q, %v", name, got, order, err)
 		}
 	}
