@@ -42,6 +42,18 @@ func (f *flow) write(p []byte, due time.Time) (int, error) {
 	return len(p), nil
 }
 
+// spoil inverts the bytes that have not arrived yet.
+func (f *flow) spoil() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, c := range f.chunks {
+		if now.Before(c.due) {
+			invert(c.bytes)
+		}
+	}
+}
+
 // wakeAt lets readers look again at t; f.mu is held. A t that has come needs no
 // timer, and in a bubble must not have one: timers that fire at once crash the
 // race detector of Go 1.26 when two goroutines make them.
@@ -109,3 +121,9 @@ func (f *flow) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline does nothing: a flow takes every byte at once.
 func (f *flow) SetWriteDeadline(time.Time) error { return nil }
+
+func invert(b []byte) {
+	for i := range b {
+		b[i] ^= 0xFF
+	}
+}

@@ -3,7 +3,10 @@
 // misbehave, or behind a TCP endpoint.
 //
 // A line is served on a pty, for other processes to open ([PTY], Linux only),
-// or in memory ([Cable]). Constructors start nothing.
+// over TCP like a line behind a serial device server ([DeviceServer]), or in
+// memory ([Cable]). Its units and its client may have different [LineSettings]:
+// then each hears what a UART makes of the other's bits. Constructors start
+// nothing.
 package sim
 
 import (

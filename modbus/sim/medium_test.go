@@ -181,6 +181,9 @@ func TestTwoUnitsWithOneIDAnswerOverEachOther(t *testing.T) {
 				t.Errorf("unit 3 twice: got %v, want %v", err, modbus.ErrDamaged)
 			}
 		}
+		if got := p.line.Counters().Collisions; got < 5 {
+			t.Errorf("%d collisions, want 5 at least", got)
+		}
 		s := settings(t, "9600-8N1")
 		c, _ := p.cable.DialAs(t.Context(), s)
 		req, _ := modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1)
@@ -221,6 +224,80 @@ func TestAnotherClientIsOverheard(t *testing.T) {
 		}
 		if got := p.line.Counters(); good < 25 || good > 48 || got.Collisions == 0 {
 			t.Errorf("%d of 50 own requests were answered, %+v", good, got)
+		}
+	})
+}
+
+// talk writes requests at some times and returns what the client hears until
+// half a second has passed.
+func (p plant) talk(requests map[time.Duration][]byte) []byte {
+	p.t.Helper()
+	c, err := p.cable.Dial(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for at, b := range requests {
+		time.AfterFunc(at, func() { c.Write(b) })
+	}
+	return p.listen(c, 500*time.Millisecond)
+}
+
+func invertedFrom(i int, b []byte) []byte {
+	b = slices.Clone(b)
+	invert(b[i:])
+	return b
+}
+
+func TestWhoTalksAtOnceIsLost(t *testing.T) {
+	const ms = time.Millisecond
+	ask := func(unit byte) []byte { return frame(modbus.RTU, modbus.UnitID(unit), modbus.PDU{3, 0, 5, 0, 2}) }
+	answer := func(unit byte) []byte {
+		return frame(modbus.RTU, modbus.UnitID(unit), modbus.PDU{3, 4, 0, 5, 0, 6})
+	}
+	both := func(unit byte) []byte { return slices.Concat(ask(unit), answer(unit)) }
+	tests := []struct {
+		name       string
+		other      time.Duration // when another client asks unit 7
+		own        map[time.Duration][]byte
+		heard      []byte
+		collisions uint64
+		requests   uint64
+	}{
+		{"nobody", 400 * ms, map[time.Duration][]byte{100 * ms: ask(1)}, slices.Concat(answer(1), both(7)), 0, 2},
+		{"the other waits while one's own request is on the line", 102 * ms, map[time.Duration][]byte{100 * ms: ask(9)}, both(7), 0, 2},
+		{"the other asks when an answer is due", 112*ms + ms/2, map[time.Duration][]byte{100 * ms: ask(1)}, invertedFrom(1, ask(7)), 1, 1},
+		{"one asks while the other does", 97 * ms, map[time.Duration][]byte{100 * ms: ask(1)}, invertedFrom(2, ask(7)), 1, 0},
+		{"one asks again when the answer is due", 400 * ms, map[time.Duration][]byte{100 * ms: ask(1), 110 * ms: ask(3)}, slices.Concat(invertedFrom(0, answer(1)), both(7)), 1, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := plantOf("9600-8N1", three()) // a request takes 8.3 ms, 3.5 characters 3.6 ms, then 2 ms of turnaround
+			o.Others = []Poller{{Unit: 7, Request: modbus.PDU{3, 0, 5, 0, 2}, Every: tt.other}}
+			inPlant(t, o, func(t *testing.T, p plant) {
+				after := max(112*time.Millisecond+ms/2, tt.other) + 60*ms // when all is over, and the other silent
+				counted := make(chan Counters, 1)
+				time.AfterFunc(after, func() { counted <- p.line.Counters() })
+				got, counters := p.talk(tt.own), <-counted
+				if counters.Collisions != tt.collisions || counters.Requests != tt.requests {
+					t.Errorf("%+v, want %d collisions, %d requests", counters, tt.collisions, tt.requests)
+				}
+				if len(got) > len(tt.heard) { // the other goes on asking
+					got = got[:len(tt.heard)]
+				}
+				if !slices.Equal(got, tt.heard) {
+					t.Errorf("heard % X, want % X", got, tt.heard)
+				}
+			})
+		})
+	}
+}
+
+func TestEchoNeedsNoAnswer(t *testing.T) {
+	inPlant(t, Options{Units: three()}, func(t *testing.T, p plant) {
+		p.line.SetFaults(Faults{Echo: true})
+		request := frame(modbus.RTU, 9, modbus.PDU{3, 0, 0, 0, 1})
+		if got := p.talk(map[time.Duration][]byte{0: request}); !slices.Equal(got, request) {
+			t.Errorf("heard % X, want % X", got, request)
 		}
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -166,6 +168,23 @@ func TestPTYKnowsTheClientsSettings(t *testing.T) {
 	}
 	if err := ask(serial.Config{Baud: 19200, Parity: serial.EvenParity}); err != nil {
 		t.Errorf("at the units' settings: %v", err)
+	}
+}
+
+// libmodbus, which mbpoll uses, sets INPCK with parity.
+func TestPTYKnowsTheSettingsOfLibmodbus(t *testing.T) {
+	if _, err := exec.LookPath("mbpoll"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	_, link := onPTY(t, plantOf("19200-8E1", three()))
+	for parity, understood := range map[string]bool{"even": true, "none": false} {
+		out, err := exec.Command("mbpoll", "-m", "rtu", "-a", "3", "-b", "19200", "-P", parity, "-o", "0.5", "-0", "-r", "100", "-c", "3", "-t", "4", "-1", "-q", link).CombinedOutput()
+		if (err == nil) != understood || understood && !strings.Contains(string(out), "[102]: \t102") {
+			t.Errorf("parity %s: %v\n%s", parity, err, out)
+		}
 	}
 }
 

@@ -104,6 +104,18 @@ func TestWrongSettingsGarbleAsAReceiverWould(t *testing.T) {
 	}
 }
 
+func TestBreakIsOneCharacterHoweverLong(t *testing.T) {
+	from := settings(t, "9600-8N1")
+	took := from.Timing().Wire(1)
+	line := from.level([]char{{end: 2 * took, held: true}, {b: 'x', begin: 3 * took, end: 4 * took}})
+	for _, to := range []string{"9600-8N1", "9600-8E1", "19200-8N1"} {
+		got, errs := settings(t, to).receive(line, 5*took)
+		if errs.Break != 1 || got[0].b != 0 || to == "9600-8N1" && string(bytesOf(got)) != "\x00x" {
+			t.Errorf("%s: % X, %+v", to, bytesOf(got), errs)
+		}
+	}
+}
+
 func FuzzReceiver(f *testing.F) {
 	f.Add(uint32(9600), uint32(19200), byte(0), byte(0), []byte{1, 3, 0, 0, 0, 1, 0x84, 0x0A})
 	f.Add(uint32(115200), uint32(50), byte(1), byte(7), []byte("skyhaul"))

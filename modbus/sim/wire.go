@@ -123,6 +123,7 @@ func (w *wire) Handle(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
 	switch {
 	case ok && both:
 		w.twin = slices.Clone(twin)
+		w.line.count(func(c *Counters) { c.Collisions++ })
 	case both:
 		w.answer = slices.Clone(twin)
 		return twin, true
@@ -203,6 +204,7 @@ func (w *wire) begin(polite bool) (ok bool) {
 	}
 	if busy {
 		w.line.count(func(c *Counters) { c.Collisions++ })
+		w.flow.spoil()
 	}
 	if w.sending {
 		w.garbled = true
@@ -255,9 +257,7 @@ func (w *wire) put(bytes []byte) error {
 		w.txEnd = now // before the client can have seen it
 	}
 	if w.garbled {
-		for i := range bytes {
-			bytes[i] ^= 0xFF
-		}
+		invert(bytes)
 	}
 	w.mu.Unlock()
 	all = append(all, bytes...)
