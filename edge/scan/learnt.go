@@ -41,18 +41,15 @@ func (l *learnt) hole(r bus.Range, now time.Time) {
 	l.holes[r], l.changed = now.Add(holeFor), true
 }
 
-// atMost notes that the unit serves no more than the items of r at once.
+// atMost notes that the unit serves no more than r at once.
 func (l *learnt) atMost(r bus.Range, now time.Time) {
-	most := limit{r.Quantity, now.Add(holeFor)}
+	most := limit{registers(r), now.Add(holeFor)}
 	l.changed = true
 	if r.Function.Bits() {
 		l.bits = most
-		return
+	} else {
+		l.registers = most
 	}
-	if r.ItemBytes > 0 {
-		most.Most = r.Quantity * r.ItemBytes / 2
-	}
-	l.registers = most
 }
 
 // refuse notes that the unit refuses all of r, and reports whether that is new.
@@ -106,13 +103,33 @@ func (l *learnt) avoid() []bus.Range {
 
 // limits returns the cost of a unit as the unit taught it.
 func (l *learnt) limits(c bus.Cost) bus.Cost {
-	if l.registers.Most > 0 {
-		c.MaxRegisters = l.registers.Most
-	}
-	if l.bits.Most > 0 {
-		c.MaxBits = l.bits.Most
-	}
+	c.MaxRegisters = l.registers.of(c.MaxRegisters)
+	c.MaxBits = l.bits.of(c.MaxBits)
 	return c
+}
+
+// of returns the lower of two limits; 0 is none.
+func (m limit) of(most int) int {
+	if m.Most > 0 && (most == 0 || m.Most < most) {
+		return m.Most
+	}
+	return most
+}
+
+// exceeds reports whether r is more than the unit is known to serve at once.
+func (l *learnt) exceeds(r bus.Range) bool {
+	if r.Function.Bits() {
+		return l.bits.Most > 0 && r.Quantity > l.bits.Most
+	}
+	return l.registers.Most > 0 && registers(r) > l.registers.Most
+}
+
+// registers returns how many registers of two bytes the items of r would fill.
+func registers(r bus.Range) int {
+	if r.ItemBytes > 0 {
+		return r.Quantity * r.ItemBytes / 2
+	}
+	return r.Quantity
 }
 
 // memory is how learnt is saved: a value a group, by unit.

@@ -258,3 +258,81 @@ func TestExclusiveRangeIsReadAloneAndWhole(t *testing.T) {
 		}
 	})
 }
+
+func TestHoleInOneHalfTeachesNothingOfTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Registers 1 to 3 don't exist. The first cut is between 5 and 6.
+		l := newLine(map[modbus.UnitID]*modbus.Bank{1: bank(map[uint16]uint16{0: 10, 4: 14, 5: 15, 6: 16, 7: 17, 8: 18, 9: 19})})
+		g := group(register(1, 1, 0), register(2, 1, 4), register(3, 1, 5), register(4, 1, 6), register(5, 1, 8), register(6, 1, 9))
+		s, _ := scanFor(t, 3500*time.Millisecond, g, l, nil)
+		for i, r := range s.Latest() {
+			if r.Quality != 0 || r.Raw != 10+uint64(g.Points[i].Addr) {
+				t.Errorf("register %d is %v, %v", g.Points[i].Addr, r.Raw, r.Quality)
+			}
+		}
+		last := l.requests[len(l.requests)-2:]
+		if last[0].Addr != 0 || last[0].Quantity != 1 || last[1].Addr != 4 || last[1].Quantity != 6 {
+			t.Errorf("the last pass asked for %+v, want 0 and 4 to 9", last)
+		}
+	})
+}
+
+func TestRefusalOfAMomentTeachesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(modbus.Bank)
+		l := newLine(map[modbus.UnitID]*modbus.Bank{1: b})
+		time.AfterFunc(5*time.Millisecond, func() { // while the first request is under way
+			time.AfterFunc(6*time.Millisecond, func() { b.Set(modbus.HoldingRegisters, 0, make([]uint16, 10)...) })
+		})
+		s, _ := scanFor(t, 1500*time.Millisecond, group(register(1, 1, 0), register(2, 1, 4)), l, nil)
+		if diff := cmp.Diff([]string{"good", "good"}, qualities(s)); diff != "" {
+			t.Error(diff)
+		}
+		if last := l.requests[len(l.requests)-1]; last.Quantity != 5 {
+			t.Errorf("the last request was %+v, want one for all", last)
+		}
+	})
+}
+
+func TestLimitIsLearntAndExcludesNoValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(modbus.Bank)
+		b.Set(modbus.HoldingRegisters, 0, make([]uint16, 20)...)
+		l := &limited{line: *newLine(map[modbus.UnitID]*modbus.Bank{1: b})}
+		double := register(9, 1, 10)
+		double.Type = point.Float64
+		double.Format.Order, _ = modbus.ParseOrder("ABCDEFGH")
+		points := []scan.Point{double}
+		for i := range 6 {
+			points = append(points, register(point.ID(i+1), 1, uint16(i)))
+		}
+		g := group(points...)
+		g.Interval = time.Hour
+		s := scanWith(t, 25*time.Hour+time.Minute, g, l, scan.Options{})
+		for _, r := range s.Latest()[1:] {
+			if r.Quality != 0 {
+				t.Errorf("%s is %v", r.Tag, r.Quality)
+			}
+		}
+		if q := s.Latest()[0].Quality; q.Reason() != point.Exception {
+			t.Errorf("the value that the unit doesn't serve is %v", q)
+		}
+		if l.declined > 30 {
+			t.Errorf("declined %d requests", l.declined)
+		}
+	})
+}
+
+// limited is a unit that serves three registers at once.
+type limited struct {
+	line
+	declined int
+}
+
+func (l *limited) Do(ctx context.Context, c bus.Class, unit modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
+	if r, err := modbus.ParseRequest(req); err != nil || r.Quantity > 3 {
+		l.declined++
+		return modbus.Answer{}, modbus.IllegalDataValue
+	}
+	return l.line.Do(ctx, c, unit, req)
+}

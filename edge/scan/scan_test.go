@@ -219,9 +219,9 @@ func TestHoleBetweenPointsIsLearnt(t *testing.T) {
 		if diff := cmp.Diff([]string{"good", "good"}, qualities(s)); diff != "" {
 			t.Error(diff)
 		}
-		// 3 requests in the first pass, then 2 in each of three.
-		if len(l.requests) != 9 {
-			t.Errorf("%d requests, want 9: %+v", len(l.requests), l.requests)
+		// 4 requests in the first pass, then 2 in each of three.
+		if len(l.requests) != 10 {
+			t.Errorf("%d requests, want 10: %+v", len(l.requests), l.requests)
 		}
 	})
 }

@@ -79,12 +79,27 @@ func (u *unitReader) plan(now time.Time, turnaround time.Duration) []bus.Block {
 		u.blocks = nil
 	}
 	if u.blocks == nil {
-		u.blocks = bus.Plan(u.want, u.learnt.limits(u.cost), u.learnt.avoid())
+		u.blocks = u.merged()
 	}
 	blocks := slices.Clip(u.blocks)
 	for r, again := range u.learnt.refused {
 		if now.After(again) {
 			blocks = append(blocks, u.alone(r))
+		}
+	}
+	return blocks
+}
+
+// merged returns the blocks of the plan. What the unit refused of several values
+// says nothing of one that is longer: that is asked for by itself.
+func (u *unitReader) merged() []bus.Block {
+	avoid := u.learnt.avoid()
+	blocks := bus.Plan(u.want, u.learnt.limits(u.cost), avoid)
+	single := u.cost
+	single.Longest = 1
+	for _, b := range bus.Plan(u.want, single, avoid) {
+		if u.learnt.exceeds(b.Range) {
+			blocks = append(blocks, b)
 		}
 	}
 	return blocks
@@ -121,40 +136,47 @@ type reading struct {
 
 // block reads one block. A block that the unit refuses is halved until the
 // refusal stands alone, so that it costs its own points only; what was learnt
-// changes the next plan. It reports whether all of the block was read.
-func (r *reading) block(ctx context.Context, b bus.Block) bool {
-	req, err := modbus.ReadRequest(b.Function, b.Addr, b.Quantity)
-	if err == nil {
-		var answer modbus.Answer
-		answer, err = r.scanner.opts.Bus.Do(ctx, r.scanner.class, r.unit.unit, req)
-		r.scanner.opts.Tick()
-		if r.sent.IsZero() {
-			r.sent = answer.Sent
-		}
-		if err == nil {
-			err = r.decode(b, answer.PDU)
-		}
-	}
+// changes the next plan. It reports whether the unit answered the whole block.
+func (r *reading) block(ctx context.Context, b bus.Block) (whole bool) {
+	err := r.ask(ctx, b)
 	if err == nil {
 		return true
 	}
+	left, right, parts := b.Split(r.unit.want)
+	if refusal(err) && parts {
+		r.halves(ctx, b, left, right)
+		return false
+	}
 	if refusal(err) {
-		left, right, ok := b.Split(r.unit.want)
-		if ok {
-			return r.halves(ctx, b, left, right)
-		}
 		r.refuse(b)
 	}
 	r.fail(b, reasonOf(err))
 	return false
 }
 
-// halves reads the two parts of a refused block. If the unit answers both, what
-// it refused lies between them, or it is the number of values at once.
-func (r *reading) halves(ctx context.Context, b, left, right bus.Block) bool {
-	okLeft, okRight := r.block(ctx, left), r.block(ctx, right)
-	if !okLeft || !okRight {
-		return false
+func (r *reading) ask(ctx context.Context, b bus.Block) error {
+	req, err := modbus.ReadRequest(b.Function, b.Addr, b.Quantity)
+	if err != nil {
+		return err
+	}
+	answer, err := r.scanner.opts.Bus.Do(ctx, r.scanner.class, r.unit.unit, req)
+	r.scanner.opts.Tick()
+	if r.sent.IsZero() {
+		r.sent = answer.Sent
+	}
+	if err != nil {
+		return err
+	}
+	return r.decode(b, answer.PDU)
+}
+
+// halves reads the two parts of a refused block. If the unit answers both and
+// still refuses the whole, what it refuses lies between them, or it is the number
+// of values at once. A unit that starts refuses for a moment what it serves.
+func (r *reading) halves(ctx context.Context, b, left, right bus.Block) {
+	wholeLeft, wholeRight := r.block(ctx, left), r.block(ctx, right)
+	if !wholeLeft || !wholeRight || !refusal(r.ask(ctx, b)) {
+		return
 	}
 	hole := left.Range
 	hole.Addr += uint16(left.Quantity) // the right one lies behind it
@@ -169,7 +191,6 @@ func (r *reading) halves(ctx context.Context, b, left, right bus.Block) bool {
 		r.unit.learnt.atMost(right.Range, now)
 	}
 	r.unit.blocks = nil
-	return true
 }
 
 // refuse leaves the points of b out of the plans for a while.
