@@ -47,7 +47,8 @@ func Role(cert *x509.Certificate) (role string, err error) {
 //
 //	role, err := Role(conn.ConnectionState().PeerCertificates[0])
 //
-// tells who asks, for [Authorize].
+// tells who asks, and the server declines what that role may not ask for with
+// [IllegalFunction].
 func ServerTLS(cert tls.Certificate, clientCAs *x509.CertPool) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert},
@@ -81,24 +82,4 @@ func pool(p *x509.CertPool) *x509.CertPool {
 		return x509.NewCertPool()
 	}
 	return p
-}
-
-// Authorize returns a handler that lets h answer what a role may ask for and
-// declines the rest with [IllegalFunction], as MODBUS/TCP Security V21 has it.
-// It is as safe for concurrent use as h and may are.
-func Authorize(h Handler, role string, may func(role string, unit UnitID, req PDU) bool) Handler {
-	return authorized{h, role, may}
-}
-
-type authorized struct {
-	h    Handler
-	role string
-	may  func(role string, unit UnitID, req PDU) bool
-}
-
-func (a authorized) Handle(unit UnitID, req PDU) (resp PDU, ok bool) {
-	if !a.may(a.role, unit, req) {
-		return IllegalFunction.Answer(req), true
-	}
-	return a.h.Handle(unit, req)
 }

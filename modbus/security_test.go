@@ -129,7 +129,20 @@ func serveSecurely(ctx context.Context, conn *tls.Conn, units modbus.Units) {
 		return
 	}
 	role, _ := modbus.Role(conn.ConnectionState().PeerCertificates[0]) // the handshake refuses what is none
-	_ = modbus.Serve(ctx, conn, modbus.TCP, modbus.LineTiming{}, modbus.Authorize(units, role, operatorsWrite))
+	_ = modbus.Serve(ctx, conn, modbus.TCP, modbus.LineTiming{}, byRole{units, role})
+}
+
+// byRole lets units answer what a role may ask for.
+type byRole struct {
+	modbus.Units
+	role string
+}
+
+func (h byRole) Handle(unit modbus.UnitID, req modbus.PDU) (resp modbus.PDU, ok bool) {
+	if !operatorsWrite(h.role, unit, req) {
+		return modbus.IllegalFunction.Answer(req), true
+	}
+	return h.Units.Handle(unit, req)
 }
 
 // ask reads a register through TLS.
