@@ -206,9 +206,10 @@ func TestNoMistakeOnTheLineMakesAWrongPair(t *testing.T) {
 		"seldom, all":   {silent: 0.002, late: 0.002, lag: 0.001, flip: 0.002, lose: 0.002, noise: 0.002, glitch: 0.01, collide: 0.001},
 		"much, all":     {silent: 0.1, late: 0.1, lag: 0.05, flip: 0.1, lose: 0.1, noise: 0.1, glitch: 0.2, collide: 0.05},
 		"glitches only": {glitch: 1},
+		"a bad line":    {silent: 0.003, late: 0.001, flip: 0.002, lose: 0.001, noise: 0.001, glitch: 0.05, collide: 0.0005},
 	}
 	timings := map[bool]modbus.LineTiming{true: line19200}
-	const rounds, seed = 1000, 1
+	const rounds, seed = 500, 1
 	for poll, requests := range polls {
 		for kind, m := range kinds {
 			for _, timed := range []bool{true, false} {

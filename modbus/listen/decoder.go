@@ -73,6 +73,7 @@ type Decoder struct {
 
 	in    []byte      // heard and not yet used
 	at    []time.Time // when each byte of in was
+	no    []bool      // whether no frame can begin at it any more
 	stray int         // bytes of no frame since the last frame
 
 	dialects map[modbus.UnitID]modbus.Dialect
@@ -82,6 +83,7 @@ type Decoder struct {
 	unheard time.Time     // when a request may last have gone unheard
 	waited  time.Duration // the least that the client waited in vain; 0 if it never had to
 	last    *owed         // the last request, as long as it wants an answer
+	vain    bool          // no answer came since then
 }
 
 // NewDecoder returns a decoder; t is the zero value where no line is known.
@@ -108,6 +110,7 @@ func (d *Decoder) Feed(at time.Time, b []byte) []Frame {
 	}
 	d.in = append(d.in, b...)
 	d.at = append(d.at, slices.Repeat([]time.Time{at}, len(b))...)
+	d.no = append(d.no, make([]bool, len(b))...)
 	var frames []Frame
 	for {
 		start, length := d.find(at)
@@ -134,10 +137,14 @@ func (d *Decoder) due() time.Time {
 func (d *Decoder) find(now time.Time) (start, length int) {
 	dead := d.deadUntil(now)
 	for i := range d.in {
+		if d.no[i] {
+			continue
+		}
 		n, unfinished := d.frameAt(i)
 		if n > 0 {
 			return i, n
 		}
+		d.no[i] = !unfinished
 		if unfinished && i >= dead && (i == 0 && d.stray == 0 || d.awaitedAt(i)) {
 			return min(i, d.useless(dead)), 0
 		}
@@ -190,19 +197,55 @@ func (d *Decoder) take(n int) Frame {
 	f := Frame{At: d.at[0], Bytes: slices.Clone(d.in[:n])}
 	d.in = slices.Delete(d.in, 0, n)
 	d.at = slices.Delete(d.at, 0, n)
+	d.no = slices.Delete(d.no, 0, n)
 	return f
 }
 
 // noise takes bytes of no frame. More than a few may have been a request, to
-// whatever unit.
+// whatever unit, unless they are the awaited answer but for its checksum.
 func (d *Decoder) noise(n int) Frame {
 	d.counters.NoiseBytes += uint64(n)
-	d.stray += n
-	if d.stray > strayBytes {
-		d.unheard = d.at[n-1]
+	if !d.damagedAnswer(d.in[:n]) {
+		d.stray += n
+		if d.stray > strayBytes {
+			d.unheard = d.at[n-1]
+		}
 	}
 	return d.take(n)
 }
+
+// damagedAnswer reports whether b is the awaited answer but for its checksum, and
+// takes it for one, as far as that ends a debt. Answers no longer than a request
+// are not believed.
+func (d *Decoder) damagedAnswer(b []byte) bool {
+	if d.last == nil {
+		return false
+	}
+	u := d.debt(d.last.unit, d.at[0])
+	for i := range min(strayBytes+1, len(b)) {
+		f := b[i:]
+		if len(f) <= requestSize || !d.last.begins(f) {
+			continue
+		}
+		p := modbus.PDU(f[1 : len(f)-2])
+		if !u.dialect.Answers(d.last.req, p) {
+			continue
+		}
+		if to, first, _ := u.explain(p); to != nil && !d.unsure(d.at[0]) {
+			u.answered(p, first)
+		}
+		d.last = nil
+		return true
+	}
+	return false
+}
+
+// requestSize is the length of the frame of a read.
+const requestSize = 8
+
+// unsure reports whether a request may have gone unheard that may still be
+// answered.
+func (d *Decoder) unsure(at time.Time) bool { return at.Sub(d.unheard) <= d.late() }
 
 // frame takes an intact frame.
 func (d *Decoder) frame(n int) Frame {
@@ -249,10 +292,10 @@ func (d *Decoder) late() time.Duration {
 
 func (d *Decoder) request(f *Frame) {
 	d.counters.Requests++
-	if d.last != nil {
+	if d.last != nil && d.vain {
 		d.waitedInVain(f.At.Sub(d.last.at))
 	}
-	f.Kind, d.last = Request, nil
+	f.Kind, d.last, d.vain = Request, nil, true
 	if f.Unit != modbus.Broadcast {
 		d.last = d.debt(f.Unit, f.At).asked(f.Unit, f.PDU, f.At)
 	}
@@ -275,17 +318,17 @@ func (d *Decoder) either(f *Frame) {
 
 func (d *Decoder) answer(f *Frame) {
 	d.counters.Answers++
-	f.Kind = Answer
+	f.Kind, d.vain = Answer, false
 	u := d.debt(f.Unit, f.At)
 	to, first, doubt := u.explain(f.PDU)
-	unheard := f.At.Sub(d.unheard) <= d.late()
-	if to != nil && !unheard {
+	unsure := d.unsure(f.At)
+	if to != nil && !unsure {
 		u.answered(f.PDU, first)
 	}
 	switch {
 	case to == nil:
 		d.counters.Unasked++
-	case doubt, unheard, f.At.Sub(d.began) <= d.late(), d.last == nil, d.last.unit != f.Unit, !bytes.Equal(d.last.req, to.req):
+	case doubt, unsure, f.At.Sub(d.began) <= d.late(), d.last == nil, d.last.unit != f.Unit, !bytes.Equal(d.last.req, to.req):
 		d.counters.Doubtful++
 	default:
 		d.counters.Pairs++
