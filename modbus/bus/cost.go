@@ -23,9 +23,9 @@ type Cost struct {
 	// an urgent request may wait; 0 is no bound. A single range may take longer.
 	Longest time.Duration
 
-	Dialect   modbus.Dialect
-	Avoid     []Range // no block touches them
-	Exclusive []Range // read alone and whole or not at all, as where a read clears them; may not touch each other
+	Dialect   modbus.Dialect // no block crosses a border of it
+	Avoid     []Range        // no block touches them
+	Exclusive []Range        // read alone and whole or not at all, as where a read clears them; may not touch each other
 }
 
 // Cost returns what reads cost on this line where a unit begins its answer after
