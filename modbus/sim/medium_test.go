@@ -106,6 +106,22 @@ func TestUnitsAnswerAtTheirSettingsAlone(t *testing.T) {
 	})
 }
 
+func TestWriteOfNothingIsNothing(t *testing.T) {
+	inPlant(t, plantOf("19200-8E1", three()), func(t *testing.T, p plant) {
+		c, err := p.cable.DialAs(t.Context(), settings(t, "9600-8N1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write(nil)
+		if got := p.listen(c, time.Second); len(got) > 0 {
+			t.Errorf("heard % X", got)
+		}
+		if err := p.asks("19200-8E1", 1); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestLenientUnitsAreHeardGarbledAtOtherSettings(t *testing.T) {
 	o := plantOf("19200-8E1", three())
 	o.Lenient = true

@@ -57,7 +57,9 @@ func (w *wire) listen() {
 		if err != nil {
 			return
 		}
-		w.receive(buf[:n], time.Now())
+		if n > 0 {
+			w.receive(buf[:n], time.Now())
+		}
 		w.put(nil)
 	}
 }
