@@ -21,6 +21,7 @@ import (
 	"skyhaul/link/batch"
 	"skyhaul/modbus"
 	"skyhaul/modbus/bus"
+	"skyhaul/modbus/serial"
 )
 
 // Options are what a daemon is made of.
@@ -61,7 +62,8 @@ type line struct {
 	carrier
 	turnaround func(modbus.UnitID) time.Duration // nil where nothing is asked
 	config     *config.Line
-	dialled    atomic.Pointer[error] // how the last dial ended
+	dialled    atomic.Pointer[error]       // how the last dial ended
+	port       atomic.Pointer[serial.Port] // opened last; nil for an endpoint
 }
 
 // carrier carries requests: a *bus.Line, or a *listen.Line where another client

@@ -20,7 +20,7 @@ func (d *Daemon) newLine(c *config.Line) *line {
 	dial := dialEndpoint(c.Address)
 	switch {
 	case c.Serial != nil:
-		dial = openPort(*c.Serial)
+		dial = l.openPort(*c.Serial)
 	case c.TLS != nil:
 		dial = d.dialSecurely(c.Address, c.TLS)
 	}
@@ -96,8 +96,30 @@ func (d *Daemon) certificate(c *config.TLS) (cert tls.Certificate, authorities *
 	return cert, authorities, nil
 }
 
-func openPort(c serial.Config) func(context.Context) (modbus.Conn, error) {
+func (l *line) openPort(c serial.Config) func(context.Context) (modbus.Conn, error) {
 	return func(context.Context) (modbus.Conn, error) {
-		return serial.Open(c)
+		port, err := serial.Open(c)
+		if err != nil {
+			return nil, err
+		}
+		l.port.Store(port)
+		return port, nil
+	}
+}
+
+// driverErrors returns what the driver of the line's port has counted since it
+// was opened, by kind; nil where it doesn't count.
+func (l *line) driverErrors() map[string]uint64 {
+	port := l.port.Load()
+	if port == nil {
+		return nil
+	}
+	e, ok := port.LineErrors()
+	if !ok {
+		return nil
+	}
+	return map[string]uint64{
+		"framing": uint64(e.Frame), "parity": uint64(e.Parity), "overrun": uint64(e.Overrun), "break": uint64(e.Break),
+		"buffer overrun": uint64(e.BufferOverrun),
 	}
 }

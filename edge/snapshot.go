@@ -104,7 +104,7 @@ func (d *Daemon) oldest(lane string, acked bufferstore.Seq, now point.Stamp) *fl
 }
 
 func (l *line) status(st bus.Stats) status.Line {
-	out := status.Line{Name: l.config.Name, Address: l.config.Address, State: "up", Busy: 100 * st.Busy}
+	out := status.Line{Name: l.config.Name, Address: l.config.Address, State: "up", Busy: 100 * st.Busy, Driver: l.driverErrors()}
 	if l.config.Serial != nil {
 		out.Address = l.config.Serial.Device
 	}

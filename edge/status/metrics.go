@@ -82,6 +82,14 @@ var families = []family{
 		}
 	}, "line"),
 
+	counter("line_driver_errors_total", "Characters that the port's driver found wrong.", func(s *Snapshot, emit emit) {
+		for _, l := range s.Lines {
+			for kind, n := range l.Driver {
+				emit(float64(n), l.Name, kind)
+			}
+		}
+	}, "line", "kind"),
+
 	gauge("unit_up", "1 while the unit answers, 0 while it is down; absent until it was asked.", func(s *Snapshot, emit emit) {
 		for _, u := range s.Units {
 			if u.State != UnitNotAsked {

@@ -62,7 +62,7 @@ func TestBrowserShowsValuesQualityAndTheNextWindow(t *testing.T) {
 		"Kompressorstation 4 Nord", "2 conditions", "Unit 7 on rs485-a has not answered for 12 min.",
 		"54.318", "PT-4101", "✖ bad: over range", "▲ uncertain: frozen", "never read", "3 good, 1 uncertain, 3 bad",
 		"Window closed, opens in 73 min, at 14:30 UTC", "Window open for 28 min, until 13:45 UTC", "4.20 USD",
-		"✖ no answer in time", "80 211", "2026-12-24 12:00", "4.3 ms", "14:30 to 14:40", "35 567 records wait, the oldest for 2 h 43 min", "no such port")
+		"✖ no answer in time", "80 211", "driver: 12 framing, 1 parity", "2026-12-24 12:00", "4.3 ms", "14:30 to 14:40", "35 567 records wait, the oldest for 2 h 43 min", "no such port")
 	if strings.Contains(dom, `class="isstale"`) {
 		t.Error("the page takes itself for stale")
 	}

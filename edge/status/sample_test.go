@@ -38,7 +38,7 @@ func sample() status.Snapshot {
 			{Name: "history", Appended: 1_234_567, Durable: 1_234_560, Sent: 1_200_000, Acked: 1_199_000, Pending: 35_567, OldestPending: new(9_801.0), Gaps: 1},
 		},
 		Lines: []status.Line{
-			{Name: "rs485-a", Address: "/dev/ttyS1", State: "up", UnitsUp: 11, UnitsDown: 1, Busy: 63.4, Requests: 998_877, Errors: 412, LastError: "unit 7: no answer within 300 ms"},
+			{Name: "rs485-a", Address: "/dev/ttyS1", State: "up", UnitsUp: 11, UnitsDown: 1, Busy: 63.4, Requests: 998_877, Errors: 412, LastError: "unit 7: no answer within 300 ms", Driver: map[string]uint64{"framing": 12, "parity": 1, "overrun": 0}},
 			{Name: "rs485-b", Address: "/dev/skyhaul/usb-pci-0000:00:14.0-usb-0:1.2:1.0-if00", State: "no such port", UnitsDown: 3},
 			{Name: "flow-computer", Address: "10.20.0.7:502", State: "up", UnitsUp: 1, Busy: 2, Requests: 5_000},
 		},

@@ -59,6 +59,9 @@ type Line struct {
 	Requests  uint64  `json:"requests"`
 	Errors    uint64  `json:"errors"`
 	LastError string  `json:"last_error,omitempty"`
+	// Driver is what the port's driver found wrong with characters, by kind, such
+	// as "framing"; empty where it counts nothing.
+	Driver map[string]uint64 `json:"driver_errors,omitempty"`
 }
 
 // Unit is an instrument on a line or behind an endpoint.

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -131,7 +133,7 @@ func (p *printer) lanes(s *Snapshot) {
 }
 
 func (p *printer) lines(s *Snapshot) {
-	t := table{heads: []string{"LINE", "ADDRESS", "STATE", ">UNITS UP", ">BUSY", ">REQUESTS", ">ERRORS", "LAST ERROR"}}
+	t := table{heads: []string{"LINE", "ADDRESS", "STATE", ">UNITS UP", ">BUSY", ">REQUESTS", ">ERRORS", "DRIVER", "LAST ERROR"}}
 	for _, l := range s.Lines {
 		state, units := "", ""
 		if l.State != "up" {
@@ -142,9 +144,20 @@ func (p *printer) lines(s *Snapshot) {
 		}
 		t.row(cell{text: l.Name}, cell{text: l.Address}, cell{l.State, state},
 			cell{fmt.Sprintf("%d of %d", l.UnitsUp, l.UnitsUp+l.UnitsDown), units},
-			cell{text: fmt.Sprintf("%.0f %%", l.Busy)}, number(l.Requests), number(l.Errors), cell{text: l.LastError})
+			cell{text: fmt.Sprintf("%.0f %%", l.Busy)}, number(l.Requests), number(l.Errors), cell{text: l.driver()}, cell{text: l.LastError})
 	}
 	p.table(t)
+}
+
+// driver says what the driver found wrong, such as "12 framing, 1 parity".
+func (l *Line) driver() string {
+	var words []string
+	for _, kind := range slices.Sorted(maps.Keys(l.Driver)) {
+		if n := l.Driver[kind]; n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, kind))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func (p *printer) units(s *Snapshot) {

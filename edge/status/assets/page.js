@@ -147,7 +147,8 @@ function showLine(tr, l) {
   text(name.lastChild, l.address);
   text(state.firstChild, l.state);
   look(state.firstChild, l.state === "up" ? "" : "wrong");
-  text(state.lastChild, l.last_error || "");
+  const driver = Object.entries(l.driver_errors || {}).filter((e) => e[1]).map((e) => count(e[1]) + " " + e[0]);
+  text(state.lastChild, [l.last_error, driver.length ? "driver: " + driver.join(", ") : ""].filter(Boolean).join("; "));
   text(units, l.units_up + " of " + (l.units_up + l.units_down));
   look(units, l.units_down ? "num wrong" : "num");
   text(busy, l.busy_percent.toFixed(0) + " %");
