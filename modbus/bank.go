@@ -119,37 +119,33 @@ func (b *Bank) Handle(unit UnitID, req PDU) (resp PDU, ok bool) {
 
 // answer answers a request, whatever the mode.
 func (b *Bank) answer(req PDU) PDU {
-	r, err := b.Dialect.ParseRequest(req)
-	if err != nil {
-		return decline(req, err)
-	}
-	var resp PDU
-	switch r.Function {
-	case FuncReadExceptionStatus, FuncDiagnostics, FuncGetEventCounter, FuncGetEventLog:
-		resp, err = b.Diagnostics.answer(r)
-	case FuncReadFileRecords, FuncWriteFileRecords:
-		resp, err = b.Files.answer(req)
-	case FuncReadQueue:
-		resp, err = b.Queues.answer(r)
-	case FuncReportServerID, FuncReadDeviceIdentity:
-		resp, err = b.Identity.answer(req)
-	default:
-		if resp = b.Archives.answer(r); resp == nil {
-			resp, err = b.items(r, req)
-		}
-	}
-	if err != nil {
-		return decline(req, err)
+	resp, err := b.obey(req)
+	if e, declined := err.(Exception); declined {
+		return e.Answer(req)
 	}
 	return resp
 }
 
-// decline answers with the exception that err is.
-func decline(req PDU, err error) PDU {
-	if e, ok := err.(Exception); ok {
-		return e.Answer(req)
+// obey does what a request says. The error is an [Exception].
+func (b *Bank) obey(req PDU) (PDU, error) {
+	r, err := b.Dialect.ParseRequest(req)
+	if err != nil {
+		return nil, err
 	}
-	return ServerDeviceFailure.Answer(req)
+	switch r.Function {
+	case FuncReadExceptionStatus, FuncDiagnostics, FuncGetEventCounter, FuncGetEventLog:
+		return b.Diagnostics.answer(r)
+	case FuncReadFileRecords, FuncWriteFileRecords:
+		return b.Files.answer(req)
+	case FuncReadQueue:
+		return b.Queues.answer(r)
+	case FuncReportServerID, FuncReadDeviceIdentity:
+		return b.Identity.answer(req)
+	}
+	if resp := b.Archives.answer(r); resp != nil {
+		return resp, nil
+	}
+	return b.items(r, req)
 }
 
 // items answers a request for items of a table.

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// BusCounters are what function 8 tells of a line and a unit. V1.1b3, section
-// 6.8.1. They wrap at 65535.
+// BusCounters are what function 8 tells of a line and a unit. They wrap at
+// 65535. V1.1b3, section 6.8.1.
 type BusCounters struct {
 	BusMessages    uint16 // intact messages on the line, of other units as well
 	BusErrors      uint16 // messages with a wrong checksum
@@ -54,18 +54,16 @@ func (d *Diagnostics) Count(change func(*BusCounters)) {
 	change(&d.counters)
 }
 
-// The bits of events. V1.1b3, section 6.10.
+// The events of a unit that declines with exceptions 01 to 03 only. V1.1b3,
+// section 6.10.
 const (
 	eventRestart    = 0x00
 	eventListenOnly = 0x04
 	eventReceived   = 0x80 // and:
 	eventBroadcast  = 0x40
-	eventSilent     = 0x20 // in listen-only mode; the same for eventSent
+	eventSilent     = 0x20 // in listen-only mode
 	eventSent       = 0x40 // and:
-	eventException  = 0x01 // 01 to 03
-	eventAbort      = 0x02 // 04
-	eventBusy       = 0x04 // 05 or 06
-	eventNAK        = 0x08 // 07
+	eventException  = 0x01
 )
 
 // note logs an event.
@@ -112,7 +110,7 @@ func (d *Diagnostics) received(unit UnitID) (silent bool) {
 func (d *Diagnostics) sent(resp PDU, answered bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e, declined := resp.exception()
+	_, declined := resp.exception()
 	if !declined && resp.Function() != FuncGetEventCounter {
 		d.events++
 	}
@@ -123,31 +121,9 @@ func (d *Diagnostics) sent(resp PDU, answered bool) {
 	event := byte(eventSent)
 	if declined {
 		d.counters.BusExceptions++
-		event |= d.countException(e)
+		event |= eventException
 	}
 	d.note(event)
-}
-
-// negativeAcknowledge is an exception that V1.1b3 no longer has but for its counter.
-const negativeAcknowledge Exception = 0x07
-
-// countException returns the bit of an exception in an event.
-func (d *Diagnostics) countException(e Exception) byte {
-	switch e {
-	case IllegalFunction, IllegalDataAddress, IllegalDataValue:
-		return eventException
-	case ServerDeviceFailure:
-		return eventAbort
-	case ServerDeviceBusy:
-		d.counters.Busy++
-		return eventBusy
-	case Acknowledge:
-		return eventBusy
-	case negativeAcknowledge:
-		d.counters.NAK++
-		return eventNAK
-	}
-	return 0
 }
 
 // answer answers a request of function 7, 8, 11 or 12.

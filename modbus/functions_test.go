@@ -188,6 +188,7 @@ func TestUnitDeclines(t *testing.T) {
 		{"missing file", modbus.PDU{20, 7, 6, 0, 9, 0, 1, 0, 1}, addr},
 		{"too long an answer", modbus.PDU{20, 7, 6, 0, 4, 0, 1, 0, 122}, value},
 		{"write beyond its count", modbus.PDU{21, 9, 6, 0, 4, 0, 1, 0, 2, 0, 0}, value},
+		{"write and a byte more", modbus.PDU{21, 10, 6, 0, 4, 0, 7, 0, 1, 0, 0, 9}, value},
 		{"write of a part", modbus.PDU{21, 3, 6, 0, 4}, value},
 		{"write to a missing register", modbus.PDU{21, 9, 6, 0, 4, 0, 3, 0, 1, 0, 0}, addr},
 		{"mask of a missing register", modbus.PDU{22, 0, 99, 0, 0, 0, 0}, addr},
@@ -430,6 +431,9 @@ func TestUnitKeepsBooksOfItsRequests(t *testing.T) {
 	if _, got, _ := modbus.DiagnosticValue(say(1, modbus.Diagnose(modbus.DiagBusMessages, 0))); got != 10+5+6+1 {
 		t.Errorf("%d messages on the line", got)
 	}
+	if got := say(1, modbus.Diagnose(modbus.DiagDelimiter, 0x0A00)); !bytes.Equal(got, modbus.PDU{8, 0, 3, 0x0A, 0}) {
+		t.Errorf("another delimiter: % X", []byte(got))
+	}
 	say(1, modbus.Diagnose(modbus.DiagClear, 0))
 	if _, got, _ := modbus.DiagnosticValue(say(1, modbus.Diagnose(modbus.DiagServerMessages, 0))); got != 1 {
 		t.Errorf("%d requests after all counters were cleared", got)
@@ -451,6 +455,30 @@ func TestUnitKeepsBooksOfItsRequests(t *testing.T) {
 	say(1, modbus.Diagnose(modbus.DiagRestart, 0xFF00))
 	if log := must(modbus.ParseEventLog(say(1, modbus.GetEventLog()))); !bytes.Equal(log.Log, []byte{0x80, 0x40, 0}) {
 		t.Errorf("log after a restart: % X", log.Log)
+	}
+}
+
+func TestFilesOfAUnit(t *testing.T) {
+	b := whole()
+	b.Files.Set(1, 9998, 5, 6, 7)
+	for span, want := range map[modbus.FileSpan][]uint16{
+		{File: 1, Record: 9998, Quantity: 2}: {5, 6},
+		{File: 1, Record: 9998, Quantity: 3}: nil,
+		{File: 4, Record: 1, Quantity: 2}:    {0x0DFE, 0x20},
+		{File: 4, Record: 1, Quantity: 3}:    nil,
+		{File: 4, Record: 1}:                 nil,
+		{File: 0, Record: 1, Quantity: 1}:    nil,
+	} {
+		if got, ok := b.Files.Get(span); ok != (want != nil) || !slices.Equal(got, want) {
+			t.Errorf("%+v: %v, %v, want %v", span, got, ok, want)
+		}
+	}
+	// One record that can't be written keeps all from being written.
+	b.Handle(1, must(modbus.WriteFileRecords(
+		modbus.FileRecord{File: 4, Record: 1, Registers: []uint16{9}}, modbus.FileRecord{File: 4, Record: 99, Registers: []uint16{9}},
+	)))
+	if got, _ := b.Files.Get(modbus.FileSpan{File: 4, Record: 1, Quantity: 1}); got[0] != 0x0DFE {
+		t.Error("half of a request has been obeyed")
 	}
 }
 
