@@ -123,8 +123,9 @@ type Options struct {
 	Bus  Bus
 	Sink Sink
 	// Sync returns nil only if everything put before survives a power cut. It
-	// must fail where a record was put and could not be kept: what it grants is
-	// acknowledged to the instrument, which then forgets it.
+	// must fail where a record was put since the call before and could not be kept:
+	// what it grants is acknowledged to the instrument, which then forgets it. A
+	// harvester puts and syncs from one goroutine at a time.
 	Sync   func(context.Context) error
 	State  State
 	Now    func() point.Stamp

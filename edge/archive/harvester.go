@@ -30,9 +30,26 @@ type Harvester struct {
 	clock clock
 	tasks []*task
 
-	turn chan struct{} // holds one while somebody uses the line; guards free
-	free time.Time     // when the next exchange may begin
+	line    turn      // of who uses the line; guards free
+	free    time.Time // when the next exchange may begin
+	keeping turn      // of who puts and syncs
 }
+
+// turn is had by one at a time. It is a mutex that gives up when a context ends.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
 
 // task is one archive or log.
 type task struct {
@@ -44,8 +61,8 @@ type task struct {
 	every  time.Duration
 	pass   func(ctx context.Context) error
 
-	// stuck is set while records were put that no sync has made durable.
-	stuck bool
+	ready [][]byte // records for the next commit
+	stuck bool     // records were put that no sync has made durable
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -62,7 +79,7 @@ type Status struct {
 // New returns a harvester that Run starts. It fails where the spec can't work.
 func New(s Spec, o Options) (*Harvester, error) {
 	s.Location = cmp.Or(s.Location, time.UTC)
-	h := &Harvester{spec: s, o: o, clock: clock{s.Location, s.DayStart}, turn: make(chan struct{}, 1)}
+	h := &Harvester{spec: s, o: o, clock: clock{s.Location, s.DayStart}, line: newTurn(), keeping: newTurn()}
 	for _, a := range s.Archives {
 		r, err := newRing(h, a)
 		if err != nil {
@@ -133,12 +150,10 @@ func (t *task) report(err error) {
 
 // do asks the unit when the line may be used again.
 func (h *Harvester) do(ctx context.Context, req modbus.PDU) (modbus.Answer, error) {
-	select {
-	case h.turn <- struct{}{}:
-	case <-ctx.Done():
-		return modbus.Answer{}, ctx.Err()
+	if err := h.line.take(ctx); err != nil {
+		return modbus.Answer{}, err
 	}
-	defer func() { <-h.turn }()
+	defer h.line.give()
 	sleep(ctx, time.Until(h.free))
 	a, err := h.o.Bus.Do(ctx, bus.Archive, h.spec.Unit, req)
 	h.free = time.Now().Add(rest * a.Total)
@@ -168,7 +183,7 @@ func refusal(err error) bool {
 	return ok && (e == modbus.IllegalDataAddress || e == modbus.IllegalDataValue)
 }
 
-// put puts a record as it was read.
+// put makes a record as it was read ready for the next commit.
 func (t *task) put(index uint32, raw []byte) {
 	when := t.h.clock.read(t.layout, raw)
 	a := point.Archive{
@@ -176,7 +191,7 @@ func (t *task) put(index uint32, raw []byte) {
 		Time: when.utc, TimeQuality: when.quality, Zone: t.h.spec.Location.String(), DayStart: t.h.spec.DayStart,
 		Layout: t.layout, Raw: raw,
 	}
-	t.h.o.Sink.Put(point.Custody, a.Append(nil))
+	t.ready = append(t.ready, a.Append(nil))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.status.Records++
@@ -185,16 +200,25 @@ func (t *task) put(index uint32, raw []byte) {
 	}
 }
 
-// note puts a remark for the auditor beside the records.
+// note makes a remark for the auditor ready, beside the records.
 func (t *task) note(format string, args ...any) {
 	text := fmt.Sprintf("unit %q archive %q: ", t.h.spec.Name, t.name) + fmt.Sprintf(format, args...)
 	n := point.Note{Stamp: t.h.o.Now(), Topic: "archive", Text: text}
-	t.h.o.Sink.Put(point.Custody, n.Append(nil))
+	t.ready = append(t.ready, n.Append(nil))
 	t.h.o.Logger.Info("note beside the archive", "unit", t.h.spec.Name, "archive", t.name, "note", text)
 }
 
-// sync makes durable what was put.
-func (t *task) sync(ctx context.Context) error {
+// commit puts what is ready and makes it durable. One archive does so at a time:
+// what a sync says is then of its records.
+func (t *task) commit(ctx context.Context) error {
+	if err := t.h.keeping.take(ctx); err != nil {
+		return err
+	}
+	defer t.h.keeping.give()
+	for _, rec := range t.ready {
+		t.h.o.Sink.Put(point.Custody, rec)
+	}
+	t.ready = nil
 	err := t.h.o.Sync(ctx)
 	t.stuck = err != nil
 	if err != nil {
@@ -209,7 +233,7 @@ func (t *task) unstick(ctx context.Context) error {
 	if !t.stuck {
 		return nil
 	}
-	return t.sync(ctx)
+	return t.commit(ctx)
 }
 
 func (t *task) stateName() string { return fmt.Sprintf("archive-%d", t.id) }

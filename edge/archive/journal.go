@@ -75,7 +75,7 @@ func (j *journal) take(ctx context.Context, entries [][]byte) error {
 		j.put(next, e)
 		next++
 	}
-	if err := j.sync(ctx); err != nil {
+	if err := j.commit(ctx); err != nil {
 		return err
 	}
 	return j.store(journalState{next: next, pending: digests})

@@ -116,6 +116,7 @@ func TestFaultsOfALine(t *testing.T) {
 	inBubble(t, m, func(t *testing.T, p *plant) {
 		p.sim.SetFaults(sim.Faults{Drop: .05, NoiseBefore: .05, NoiseAfter: .05, Flip: .05, Late: .02, LateBy: 3 * time.Second})
 		s := newSite(t, m)
+		s.takes = 10 * time.Second
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -167,7 +167,7 @@ func (r *ring) harvest(ctx context.Context, newest uint16, n int) error {
 	}
 	r.refused = last
 	r.note("%d records were refused, the last of them number %d", refused, last)
-	return r.sync(ctx)
+	return r.commit(ctx)
 }
 
 // before is the inverse of next.
@@ -186,7 +186,7 @@ func (r *ring) take(ctx context.Context, i uint16, raw []byte) error {
 	if fresh {
 		r.follow(i, when)
 		r.put(uint32(i), raw)
-		if err := r.sync(ctx); err != nil {
+		if err := r.commit(ctx); err != nil {
 			return err
 		}
 		r.gone = false
@@ -265,7 +265,7 @@ func (r *ring) edited(ctx context.Context, i uint16, raw []byte) error {
 // further keeps a record out of the order of the ring.
 func (r *ring) further(ctx context.Context, i uint16, raw []byte) error {
 	r.put(uint32(i), raw)
-	if err := r.sync(ctx); err != nil {
+	if err := r.commit(ctx); err != nil {
 		return err
 	}
 	r.s.seen[i] = digestOf(raw)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -116,6 +117,7 @@ type site struct {
 	state map[string][]byte
 
 	requests []string
+	takes    time.Duration // how long a sync lasts, in a bubble
 	syncErr  error
 	saveErr  error
 	reading  func() // called ahead of each request; nil for none
@@ -155,8 +157,10 @@ func (s *site) Put(lane point.Lane, rec []byte) {
 }
 
 func (s *site) sync(context.Context) error {
+	time.Sleep(s.takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checkOne()
 	if !s.step() {
 		return errDead
 	}
@@ -166,6 +170,20 @@ func (s *site) sync(context.Context) error {
 	s.disk = append(s.disk, s.ram...)
 	s.ram = nil
 	return nil
+}
+
+// checkOne fails where records of two archives wait for one sync.
+func (s *site) checkOne() {
+	ids := make(map[point.ID]bool)
+	for _, rec := range s.ram {
+		var a point.Archive
+		if a.Decode(rec) == nil {
+			ids[a.ID] = true
+		}
+	}
+	if len(ids) > 1 && s.takes > 0 {
+		s.t.Errorf("records of archives %v are put at once", slices.Collect(maps.Keys(ids)))
+	}
 }
 
 func (s *site) Load(name string) ([]byte, error) {
