@@ -10,9 +10,11 @@ import (
 	"skyhaul/modbus"
 )
 
-// maxAnswers bounds what one pass reads of a log: a unit that takes no
-// acknowledgement, and says so to none, must not hold the line for ever.
+// maxAnswers bounds what one pass reads of a log.
 const maxAnswers = 256
+
+// errAgain: the unit confirms an acknowledgement, and does not act on it.
+var errAgain = errors.New("the log comes again although it was acknowledged")
 
 // journal harvests a log.
 type journal struct {
@@ -39,15 +41,17 @@ func (j *journal) once(ctx context.Context) error {
 	if err := j.unstick(ctx); err != nil {
 		return err
 	}
+	var acked []digest
 	for range maxAnswers {
-		b, err := j.h.read(ctx, j.l.Address, 1)
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
+		entries, err := j.answer(ctx)
+		if err != nil || len(entries) == 0 {
+			return err
 		}
-		if len(b) == 0 {
-			return nil
+		digests := digestsOf(entries)
+		if slices.Equal(digests, acked) {
+			return errAgain
 		}
-		if err := j.take(ctx, slices.Collect(slices.Chunk(b, j.layout.Size()))); err != nil {
+		if err := j.take(ctx, entries, digests); err != nil {
 			return err
 		}
 		if _, err := j.h.do(ctx, modbus.WriteCoil(j.l.Ack, true)); err != nil {
@@ -56,16 +60,30 @@ func (j *journal) once(ctx context.Context) error {
 		if err := j.store(journalState{next: j.s.next}); err != nil {
 			return err
 		}
+		acked = digests
 	}
 	return nil
 }
 
-// take makes durable what of an answer is new.
-func (j *journal) take(ctx context.Context, entries [][]byte) error {
-	digests := make([]digest, len(entries))
-	for i, e := range entries {
-		digests[i] = digestOf(e)
+// answer reads entries; none where the log is empty, which some units say with
+// an entry of zeros.
+func (j *journal) answer(ctx context.Context) ([][]byte, error) {
+	b, err := j.h.read(ctx, j.l.Address, 1)
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
 	}
+	return slices.DeleteFunc(slices.Collect(slices.Chunk(b, j.layout.Size())), blank), nil
+}
+
+func digestsOf(entries [][]byte) (all []digest) {
+	for _, e := range entries {
+		all = append(all, digestOf(e))
+	}
+	return all
+}
+
+// take makes durable what of an answer is new.
+func (j *journal) take(ctx context.Context, entries [][]byte, digests []digest) error {
 	known := overlap(j.s.pending, digests)
 	if known == len(entries) {
 		return nil

@@ -173,21 +173,25 @@ func TestLostAcknowledgementIsSentAgain(t *testing.T) {
 	s.checkEntries(span(0, 6)...)
 }
 
-func TestLogWithoutEndDoesNotHoldTheLine(t *testing.T) {
-	s := logged(t, 1)
-	h := s.harvester(logSpec())
-	h.tasks[0].pass = nil
-	j, err := newJournal(h, events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	j.l.Ack = 1001 // a coil that clears nothing
+func TestUnitThatTakesNoAcknowledgement(t *testing.T) {
+	s := logged(t, 3)
+	sp := logSpec()
+	sp.Log = &Log{ID: events.ID, Name: "events", Address: events.Address, Layout: events.Layout, Ack: 1001} // a coil that clears nothing
 	s.meter.Set(modbus.Coils, 1001, 0)
-	if err := j.once(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := s.once(s.harvester(sp)); !errors.Is(err, errAgain) {
+		t.Errorf("got %v", err)
 	}
-	if len(s.requests) != 2*maxAnswers {
-		t.Errorf("%d requests", len(s.requests))
+	s.checkEntries(0, 1, 2)
+}
+
+func TestLogThatIsEmpty(t *testing.T) {
+	s := logged(t, 0)
+	h := s.harvester(logSpec())
+	s.pass(h)
+	s.meter.Archives.Log(modbus.EnronLog, make([]byte, 20))
+	s.pass(h)
+	if len(s.records()) > 0 || s.meter.acks > 0 {
+		t.Errorf("%d records, %d acknowledgements", len(s.records()), s.meter.acks)
 	}
 }
 

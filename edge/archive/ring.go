@@ -205,16 +205,15 @@ func (r *ring) take(ctx context.Context, i uint16, raw []byte) error {
 // with which record the harvest begins: for the first time, or because what was
 // remembered is gone.
 func (r *ring) follow(i uint16, when reading) {
-	if !r.s.begun {
-		r.note("harvested from record %d of %v on", i, when)
-	}
-	if !r.s.begun || !r.s.when.known() || !when.known() {
-		return
-	}
 	later, interval := when.local-r.s.when.local, r.a.Interval.Milliseconds()
 	pair := fmt.Sprintf("record %d of %v, then record %d of %v", r.s.newest, r.s.when, i, when)
 	inOrder := i == r.next(r.s.newest)
+	if !r.s.when.known() || !when.known() {
+		later, interval = 1, 0 // nothing can be said of it
+	}
 	switch {
+	case !r.s.begun:
+		r.note("harvested from record %d of %v on", i, when)
 	case later <= 0:
 		r.note("the clock went back: %s", pair)
 	case interval == 0 && (r.gone || !inOrder):

@@ -101,11 +101,14 @@ func TestRingThatWentRoundUnreadIsSaid(t *testing.T) {
 		"by one":     {49, time.Hour, []string{"records lost unread, 1 of them: record 12 of 2026-03-02 08:00:00, then record 14 of 2026-03-02 10:00:00"}},
 		"exactly":    {48 * 3, time.Hour, []string{"records lost unread, 96 of them: record 12 of 2026-03-02 08:00:00, then record 13 of 2026-03-06 09:00:00"}},
 		"and a half": {72, time.Hour, []string{"records lost unread, 24 of them: record 12 of 2026-03-02 08:00:00, then record 37 of 2026-03-03 09:00:00"}},
+		"untimed":    {49, -1, []string{"records may be lost unread: record 12 of time unknown, then record 14 of time unknown"}},
 		"who knows":  {49, 0, []string{"records may be lost unread: record 12 of 2026-03-02 08:00:00, then record 14 of 2026-03-02 10:00:00"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := hours
-			a.Interval = c.interval
+			if a.Interval = c.interval; a.Interval < 0 {
+				a.Layout = layout("- uint64", "P float32 kPa", "T float32 degC", "volume float32 m3")
+			}
 			m := newMeter(a)
 			m.hour(60)
 			s := newSite(t, m)
