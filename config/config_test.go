@@ -11,9 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/text/encoding/charmap"
 
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
@@ -304,6 +306,43 @@ func TestTagListIsRead(t *testing.T) {
 	}
 	if p := ps[2]; p.Function != modbus.FuncReadDiscreteInputs || p.Addr != 0 || p.Type != point.Bool {
 		t.Errorf("third: %+v", p)
+	}
+}
+
+func TestTagListIsReadAsASpreadsheetSavesIt(t *testing.T) {
+	const list = "id;tag;description;address;type;unit;scale;hi\r\n1;PT-101;Gehäuse;40001;float32;°C;;60\r\n2;TT-101;;40003;int16;°C;0.25;1234.5\r\n"
+	text, files := listed(list)
+	want, err := load(t, text, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	german := strings.NewReplacer("0.25", "0,25", "1234.5", "1.234,5").Replace(list)
+	cp1252, err := charmap.Windows1252.NewEncoder().String(german)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wide strings.Builder
+	for _, u := range utf16.Encode([]rune("\ufeff" + strings.ReplaceAll(german, ";", "\t"))) {
+		wide.WriteByte(byte(u))
+		wide.WriteByte(byte(u >> 8))
+	}
+	for name, saved := range map[string]string{
+		"UTF-8 with BOM": "\ufeff" + list,
+		"comma":          strings.ReplaceAll(list, ";", ","),
+		"Windows-1252":   cp1252,
+		"Unicode text":   wide.String(),
+		"Macintosh":      strings.ReplaceAll(list, "\r\n", "\r"),
+		"separator told": "sep=|\r\n" + strings.ReplaceAll(list, ";", "|"),
+	} {
+		text, files := listed(saved)
+		got, err := load(t, text, files...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(want.Groups, got.Groups, exported); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 
