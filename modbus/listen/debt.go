@@ -69,12 +69,14 @@ func (u *debt) explain(a modbus.PDU) (to *owed, first int, doubt bool) {
 	return to, first, doubt
 }
 
-// answered forgets the earliest request that a may answer and all before it,
-// which is the most that an answer proves.
-func (u *debt) answered(a modbus.PDU, first int) {
-	u.owed = slices.Delete(u.owed, 0, first+1)
-	if n := len(u.owed); n > 0 {
-		u.owed[n-1].met = u.dialect.Answers(u.owed[n-1].req, a)
+// forget drops the requests up to one that may have been answered, the earliest
+// of these: the most that an answer proves.
+func (u *debt) forget(first int) { u.owed = slices.Delete(u.owed, 0, first+1) }
+
+// meet notes that an answer follows the last request, which may be its own.
+func (u *debt) meet(a modbus.PDU) {
+	if n := len(u.owed); n > 0 && u.dialect.Answers(u.owed[n-1].req, a) {
+		u.owed[n-1].met = true
 	}
 }
 

@@ -232,7 +232,7 @@ func (d *Decoder) damagedAnswer(b []byte) bool {
 			continue
 		}
 		if to, first, _ := u.explain(p); to != nil && !d.unsure(d.at[0]) {
-			u.answered(p, first)
+			u.forget(first)
 		}
 		d.last = nil
 		return true
@@ -323,8 +323,9 @@ func (d *Decoder) answer(f *Frame) {
 	to, first, doubt := u.explain(f.PDU)
 	unsure := d.unsure(f.At)
 	if to != nil && !unsure {
-		u.answered(f.PDU, first)
+		u.forget(first)
 	}
+	u.meet(f.PDU)
 	switch {
 	case to == nil:
 		d.counters.Unasked++

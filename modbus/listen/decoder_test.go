@@ -3,6 +3,7 @@ package listen
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,4 +146,67 @@ func TestFramesAreFoundAndPaired(t *testing.T) {
 			}
 		})
 	}
+}
+
+// On a line, as far as it has a bit rate, time tells more than on a network.
+func TestWhatTimeTells(t *testing.T) {
+	near := seal(1, 3, 0, 0, 0, 2)
+	other := seal(1, 3, 0, 9, 0, 2)
+	answer := seal(1, holding(2, 7)...)
+	tests := []struct {
+		name  string
+		heard []sound
+		want  string
+		asked int // of the last pair, in ms
+	}{
+		{"a line that was never heard before", []sound{{0, near}, {20, answer}, {900, near}, {920, answer}, {2000, near}, {2020, answer}}, "q1 a1 q1 a1 q1 A1", 2000},
+		{
+			"silence of a second ends doubt",
+			[]sound{{5000, near}, {5300, other}, {6350, near}, {6360, answer}}, "q1 q1 q1 A1", 6350,
+		},
+		{
+			"a client that waits for longer has slower units",
+			[]sound{{5000, near}, {7000, other}, {7100, answer}}, "q1 q1 a1", 0,
+		},
+		{
+			"time between exchanges is no wait",
+			[]sound{{5000, near}, {5001, []byte{9, 9, 9}}, {5020, answer}, {5070, near}, {5080, answer}, {10_000, near}, {13_000, other}, {13_100, answer}},
+			"q1 n3 a1 q1 a1 q1 q1 a1", 0,
+		},
+		{
+			"asked when it was asked last, and again when it was not answered",
+			[]sound{{5000, []byte{9, 9, 9}}, {5400, near}, {5420, answer}, {5900, near}, {5920, answer}, {6400, near}, {6420, answer}}, "n3 q1 a1 q1 a1 q1 A1", 6400,
+		},
+		{"asked when it was not answered", []sound{{5000, near}, {5500, near}, {5520, answer}}, "q1 q1 A1", 5000},
+		{
+			"an answer with one bit wrong is no request that was missed",
+			[]sound{{5000, near}, {5020, damaged(answer)}, {5100, other}, {5120, answer}}, "q1 n9 q1 A1", 5100,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := NewDecoder(line19200)
+			d.Feed(epoch, nil)
+			var frames []Frame
+			asked := 0
+			for _, s := range tt.heard {
+				frames = append(frames, d.Feed(epoch.Add(time.Duration(s.ms)*time.Millisecond), s.bytes)...)
+			}
+			frames = append(frames, d.Feed(epoch.Add(time.Hour), nil)...)
+			for _, f := range frames {
+				if f.Request != nil {
+					asked = int(f.Asked.Sub(epoch) / time.Millisecond)
+				}
+			}
+			if got := told(frames); got != tt.want || asked != tt.asked {
+				t.Errorf("got %s asked at %d, want %s at %d", got, asked, tt.want, tt.asked)
+			}
+		})
+	}
+}
+
+func damaged(frame []byte) []byte {
+	frame = slices.Clone(frame)
+	frame[len(frame)-4] ^= 0x10
+	return frame
 }
