@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,5 +187,49 @@ func TestReadsAndWritesTheDialectOfFlowComputers(t *testing.T) {
 		if !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s:\n%s\nwant %s", c.args, out.String(), c.want)
 		}
+	}
+}
+
+func TestWatchReadsAgainUntilInterrupted(t *testing.T) {
+	a := newAuthority(t)
+	addr := serveSecurely(t, a)
+	a.issue(t, "client", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	var out strings.Builder
+	args := []string{
+		"modbus", "read", "--tcp", addr, "holding", "40001", "--count", "2", "--watch", "10ms", "--json",
+		"--tls-ca", a.file("ca.crt"), "--tls-cert", a.file("client.crt"), "--tls-key", a.file("client.key"),
+	}
+	if code := run(ctx, args, &out, &out); code != 0 {
+		t.Errorf("exit %d:\n%s", code, out.String())
+	}
+	if n := strings.Count(out.String(), `"value":"23.5"`); n < 2 {
+		t.Errorf("%d reads:\n%s", n, out.String())
+	}
+}
+
+// broken is an output whose reader has gone.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestWatchAndTraceEndWithTheirReader(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- sim.ServeTCP(ctx, ln, flowComputer{}) }()
+	for _, args := range []string{"read holding 40001 --watch 1ms", "trace --poll holding 40001 --every 1ms", "trace --poll holding 40001 --every 1ms --json"} {
+		all := append(append([]string{"modbus"}, strings.Fields(args)...), "--tcp", ln.Addr().String())
+		if code := run(t.Context(), all, broken{}, broken{}); code != 1 {
+			t.Errorf("%s: exit %d, want 1", args, code)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

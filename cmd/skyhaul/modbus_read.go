@@ -144,22 +144,23 @@ func (r *modbusRead) span(register, n int) string {
 	return r.at(register).span((n + r.stride - 1) / r.stride)
 }
 
-// show reads and prints, once or until interrupted.
+// show reads and prints, once or until interrupted. While it watches, a unit
+// that does not answer may come back.
 func (r *modbusRead) show(ctx context.Context, s *session) error {
 	for {
-		err := r.once(ctx, s)
+		print, err := r.once(ctx, s)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && r.watch == 0:
-			return err
-		case err != nil:
-			fmt.Fprintln(r.notice, err) // it may come back
-		case r.watch == 0:
-			return nil
+		case err == nil:
+			err = print()
+		case r.watch > 0 && !errors.Is(err, modbus.ErrConn):
+			_, err = fmt.Fprintln(r.notice, s.hint(err))
+		default:
+			err = s.hint(err)
 		}
-		if !pause(ctx, r.watch) {
-			return nil
+		if err != nil || r.watch == 0 || !pause(ctx, r.watch) {
+			return err
 		}
 	}
 }
@@ -176,21 +177,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// once reads and prints.
-func (r *modbusRead) once(ctx context.Context, s *session) error {
+// once reads and returns what prints it.
+func (r *modbusRead) once(ctx context.Context, s *session) (print func() error, err error) {
 	if r.place.table.read.Bits() {
-		return r.bits(ctx, s)
+		bits, err := r.bits(ctx, s)
+		return func() error { return r.printBits(bits) }, err
 	}
 	if err := r.sample(ctx, s); err != nil {
-		return s.hint(err)
-	}
-	if r.watch > 0 && isTerminal(r.out) && !r.json {
-		fmt.Fprint(r.out, "\x1b[H\x1b[2J") // home, clear
+		return nil, err
 	}
 	if r.encoding.Type() != "" {
-		return r.values()
+		return r.values, nil
 	}
-	return r.views()
+	return r.views, nil
 }
 
 const (
@@ -233,8 +232,11 @@ func (p place) span(n int) string {
 	return first + "-" + strconv.Itoa(p.table.number(p.addr+uint16(n-1)))
 }
 
-// heading says what was read.
+// heading says what was read, on a terminal that is watched on a clear screen.
 func (r *modbusRead) heading(items int) {
+	if r.watch > 0 && isTerminal(r.out) {
+		fmt.Fprint(r.out, "\x1b[H\x1b[2J") // home, clear
+	}
 	fmt.Fprintf(r.out, "unit %d, %s %s, on the wire %d", r.readUnit, r.place.table.name, r.place.span(items), r.place.addr)
 	if items > 1 {
 		fmt.Fprintf(r.out, "-%d", int(r.place.addr)+items-1)
@@ -270,20 +272,20 @@ func (r *modbusRead) printJSON(items []jsonItem) error {
 	return json.NewEncoder(r.out).Encode(jsonRead{r.readUnit, time.Now().UTC(), items})
 }
 
-// bits reads and prints coils or discrete inputs.
-func (r *modbusRead) bits(ctx context.Context, s *session) error {
+// bits reads coils or discrete inputs.
+func (r *modbusRead) bits(ctx context.Context, s *session) ([]bool, error) {
 	req, err := modbus.ReadRequest(r.place.table.read, r.place.addr, r.count)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a, err := s.ask(ctx, r.readUnit, req)
 	if err != nil {
-		return s.hint(err)
+		return nil, err
 	}
-	on, err := modbus.Bits(a.PDU, r.count)
-	if err != nil {
-		return err
-	}
+	return modbus.Bits(a.PDU, r.count)
+}
+
+func (r *modbusRead) printBits(on []bool) error {
 	items := make([]jsonItem, len(on))
 	rows := [][]cell{cells("address", "wire", "value")}
 	for i, v := range on {

@@ -92,6 +92,9 @@ func (f *scanFlags) line(ctx context.Context, w *wiring, units []modbus.UnitID, 
 	if err != nil {
 		return r, usageError{err}
 	}
+	if f.listen == 0 {
+		f.listen = -1 // not at all
+	}
 	port := func(_ context.Context, s survey.Settings) (modbus.Conn, error) {
 		p, err := serial.Open(s.Serial(w.serial.Device))
 		if err != nil {

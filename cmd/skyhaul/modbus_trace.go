@@ -126,7 +126,10 @@ func (f *traceFlags) live(cmd *cobra.Command, args []string) error {
 	} else {
 		err = t.listen(ctx, s)
 	}
-	return cmp.Or(err, t.end(), t.failed)
+	if t.failed != nil {
+		return t.failed
+	}
+	return cmp.Or(err, t.end())
 }
 
 // request returns what to poll for.
@@ -160,7 +163,8 @@ func (f *traceFlags) request(w wiring, args []string) (modbus.PDU, modbus.UnitID
 
 // ask polls until ctx ends. What a unit does wrong is in the trace.
 func (f *traceFlags) ask(ctx context.Context, s *session, t *trace, unit modbus.UnitID, req modbus.PDU) error {
-	for next := time.Now().Add(f.every); ; next = next.Add(f.every) {
+	for t.failed == nil {
+		next := time.Now().Add(f.every)
 		_, err := s.client.Do(ctx, unit, req, s.timeout)
 		switch {
 		case ctx.Err() != nil:
@@ -175,6 +179,7 @@ func (f *traceFlags) ask(ctx context.Context, s *session, t *trace, unit modbus.
 			return err
 		}
 	}
+	return nil
 }
 
 // trace prints frames and counts them.
@@ -185,7 +190,7 @@ type trace struct {
 	timing modbus.LineTiming
 
 	capture *tap.Writer // nil: not kept
-	failed  error       // to keep it
+	failed  error       // to keep or to print
 	frames  dissector
 	began   time.Time
 	last    time.Time // end of the last frame
@@ -229,7 +234,7 @@ func (t *trace) listenUntil(ctx context.Context, s *session, end time.Time) erro
 func (t *trace) listen(ctx context.Context, s *session) error {
 	const tick = 50 * time.Millisecond // noise is told when silence has ended it
 	buf := make([]byte, 512)
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && t.failed == nil {
 		if err := s.conn.SetReadDeadline(time.Now().Add(tick)); err != nil {
 			return err
 		}
@@ -260,7 +265,14 @@ func (t *trace) silence(at time.Duration, err error) {
 		t.encode(jsonFrame{At: at.Seconds(), Kind: "missing", Meaning: err.Error()})
 		return
 	}
-	fmt.Fprintf(t.screen.w, "%s  %s\n", t.screen.paint(dim, fmt.Sprintf("%11.6f", at.Seconds())), t.screen.paint(red, plain(err.Error())))
+	t.write("%s  %s\n", t.screen.paint(dim, fmt.Sprintf("%11.6f", at.Seconds())), t.screen.paint(red, plain(err.Error())))
+}
+
+// write prints, until printing fails.
+func (t *trace) write(format string, args ...any) {
+	if t.failed == nil {
+		_, t.failed = fmt.Fprintf(t.screen.w, format, args...)
+	}
 }
 
 // encode prints a value as JSON.
@@ -271,7 +283,7 @@ func (t *trace) encode(v any) {
 }
 
 // longSilence is longer than any frame pauses.
-const longSilence = 10 * time.Second
+const longSilence = time.Hour
 
 // end prints what is left, and the statistics.
 func (t *trace) end() error {
@@ -415,13 +427,13 @@ func (t *trace) print(f *traced) {
 	if char := t.timing.Wire(1); char > 0 {
 		times += fmt.Sprintf("  gap %.1f ch  wire %.1f ms", float64(gap)/float64(char), t.timing.Wire(len(f.Bytes)).Seconds()*1000)
 	}
-	fmt.Fprintf(t.screen.w, "%s  %c %s\n", t.screen.paint(dim, times), f.direction, t.screen.paint(style, plain(f.meaning())))
+	t.write("%s  %c %s\n", t.screen.paint(dim, times), f.direction, t.screen.paint(style, plain(f.meaning())))
 	lines := ruled(f.Bytes, f.fields(t.header.Framing))
 	if f.Kind != hear.Noise && f.Bytes[0] == ':' {
 		lines = []string{strings.TrimRight(string(f.Bytes), "\r\n")} // ASCII
 	}
 	for _, line := range lines {
-		fmt.Fprintf(t.screen.w, "%13s%s\n", "", t.screen.paint(dim, plain(line)))
+		t.write("%13s%s\n", "", t.screen.paint(dim, plain(line)))
 	}
 }
 
@@ -472,7 +484,7 @@ func pduFields(k hear.Kind, p modbus.PDU) []field {
 }
 
 // rulerBytes is how many bytes stand on one line.
-const rulerBytes = 24
+const rulerBytes = 20
 
 // ruled writes bytes in hex, each line with the names of its fields below it.
 func ruled(b []byte, fs []field) (lines []string) {

@@ -225,3 +225,44 @@ func TestEncodingsWriteWhatTheyRead(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReadings: whatever a unit holds, each reading is one that the same
+// registers give again.
+func FuzzReadings(f *testing.F) {
+	f.Add([]byte{0x41, 0xBC, 0, 0}, []byte{0x41, 0xBC, 0, 1})
+	f.Add([]byte("FT-101"), []byte("FT-101"))
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		n := min(len(a), len(b), 250) / 2
+		reads := [][]uint16{make([]uint16, n), make([]uint16, n)}
+		for i := range n {
+			reads[0][i] = uint16(a[2*i])<<8 | uint16(a[2*i+1])
+			reads[1][i] = uint16(b[2*i])<<8 | uint16(b[2*i+1])
+		}
+		for _, r := range survey.Readings(reads...) {
+			value, _, err := r.Encoding.Value(reads[1][r.Offset : r.Offset+r.Registers])
+			if r.Reason == "" || err == nil && value != r.Value && r.Value != "-" {
+				t.Errorf("%+v: %q, %v", r, value, err)
+			}
+			if parsed, err := survey.ParseEncoding(r.Encoding.Type(), r.Encoding.Order()); err != nil || parsed != r.Encoding {
+				t.Errorf("%v is read as %v, %v", r.Encoding, parsed, err)
+			}
+		}
+	})
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("23.5", uint16(0x41BC), uint16(0))
+	f.Add("-1e300", uint16(1), uint16(2))
+	f.Fuzz(func(t *testing.T, expect string, high, low uint16) {
+		want, err := survey.ParseExpected(expect)
+		if err != nil {
+			return
+		}
+		blocks := []survey.Block{{Function: modbus.FuncReadHoldingRegisters, Addr: 0xFFFE, Registers: []uint16{high, low}}}
+		for _, m := range survey.Find(want, modbus.FuncReadHoldingRegisters, 0, blocks) {
+			if m.Addr < 0xFFFE || m.Value == "" {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+}

@@ -22,7 +22,7 @@ type Options struct {
 	Settings []Settings      // in the order to try
 	Units    []modbus.UnitID // likewise
 	Timeout  time.Duration   // silence granted for an answer; 0 is 100 ms
-	Listen   time.Duration   // how long to listen for other clients; 0 is 1.5 s
+	Listen   time.Duration   // how long to listen for other clients; 0 is 1.5 s, less is not at all
 
 	// Progress, unless nil, is told of each request before it is sent.
 	Progress func(Progress)
@@ -95,7 +95,7 @@ type Found struct {
 	Asked      int
 	Intact     int           // answers
 	Damaged    int           // answers
-	Turnaround time.Duration // mean silence before an answer
+	Turnaround time.Duration // mean silence before an answer; 0 if all were exceptions
 }
 
 // ids lists the units that were found.
@@ -135,7 +135,7 @@ func Scan(ctx context.Context, port Port, o Options) (Report, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	if o.Listen <= 0 {
+	if o.Listen == 0 {
 		o.Listen = defaultListen
 	}
 	s := &scan{o: o, port: port, began: time.Now(), total: len(o.Settings) * len(o.Units), spoke: map[Settings]*reaction{}}
@@ -204,6 +204,9 @@ func (h *overheard) Handle(unit modbus.UnitID, _ modbus.PDU) (modbus.PDU, bool) 
 // listen finds out whether another client talks, at the first settings and, if
 // there are bytes at all, at the others.
 func (s *scan) listen(ctx context.Context) (busy bool, err error) {
+	if s.o.Listen < 0 {
+		return false, nil
+	}
 	for i, set := range s.o.Settings {
 		s.tell(set, 0)
 		heard, bytes, err := s.overhear(ctx, set)
@@ -383,6 +386,7 @@ func (r *reaction) note(unit modbus.UnitID, heard []byte, echo int, ok bool) boo
 func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
 	f := Found{Unit: unit}
 	var silence time.Duration
+	var read int // answers that are no exception
 	for i := range repeats {
 		req, err := modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1+i%2)
 		if err != nil {
@@ -401,6 +405,7 @@ func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
 		case err == nil || declined:
 			f.Intact++
 			if err == nil {
+				read++
 				silence += max(0, a.FirstByte-l.set.Timing().Wire(8+1))
 			}
 		case errors.Is(err, modbus.ErrDamaged):
@@ -416,8 +421,8 @@ func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
 			f.Damaged++
 		}
 	}
-	if f.Intact > 0 {
-		f.Turnaround = silence / time.Duration(f.Intact)
+	if read > 0 {
+		f.Turnaround = silence / time.Duration(read)
 	}
 	s.report.Settings = l.set
 	s.report.Units = append(s.report.Units, f)

@@ -72,6 +72,56 @@ func few(bauds ...int) survey.Options {
 	return survey.Options{Settings: survey.Usual(modbus.RTU, bauds, []serial.Parity{'N', 'E'}, false), Units: ids(1, 8)}
 }
 
+func TestFindsUnitsThatSpeakASCII(t *testing.T) {
+	plant := sim.Options{Settings: settings(t, "9600-7E1"), Framing: modbus.ASCII, Units: three(), Turnaround: 5 * time.Millisecond}
+	r, _ := surveyed(t, plant, sim.Faults{}, survey.Options{Settings: survey.Usual(modbus.ASCII, []int{19200, 9600}, nil, false), Units: ids(1, 4)})
+	if want := "valid at 9600 7E1 ascii: units 1 and 3"; r.Evidence != want {
+		t.Errorf("%s, want %s", r.Evidence, want)
+	}
+}
+
+func TestProgressTellsWhereAScanIs(t *testing.T) {
+	var last survey.Progress
+	o := few(9600)
+	o.Listen = -1
+	o.Progress = func(p survey.Progress) {
+		if p.Done < last.Done || p.Left < 0 {
+			t.Errorf("%+v after %+v", p, last)
+		}
+		last = p
+	}
+	plant := sim.Options{Settings: settings(t, "9600-8N1"), Units: three(), Turnaround: 5 * time.Millisecond}
+	surveyed(t, plant, sim.Faults{}, o)
+	if last.Unit != 8 || last.Done != 7 || last.Total != 8 || len(last.Found) != 3 {
+		t.Errorf("at last %+v", last)
+	}
+}
+
+func TestSettingsInTheOrderOfTheirLikelihood(t *testing.T) {
+	names := func(list []survey.Settings) (text string) {
+		for _, s := range list {
+			text += s.String() + ", "
+		}
+		return text
+	}
+	for _, c := range []struct {
+		list []survey.Settings
+		want string
+	}{
+		{survey.Usual(modbus.RTU, nil, nil, false)[:3], "9600 8N1, 19200 8E1, 9600 8E1, "},
+		{survey.Usual(modbus.RTU, []int{19200}, nil, false), "19200 8E1, 19200 8N1, 19200 8O1, "},
+		{survey.Usual(modbus.RTU, []int{12345}, []serial.Parity{'E'}, false), "12345 8E1, "},
+		{survey.Usual(modbus.ASCII, []int{9600}, nil, false), "9600 7N2 ascii, 9600 7E1 ascii, 9600 7O1 ascii, "},
+	} {
+		if got := names(c.list); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+	if n := len(survey.Usual(modbus.RTU, nil, nil, true)); n != 24 {
+		t.Errorf("a full list has %d settings, want 8 bauds times 3 parities", n)
+	}
+}
+
 func TestVerdictsOnALine(t *testing.T) {
 	other := new(modbus.Bank)
 	other.Set(modbus.HoldingRegisters, 0, 0xA5A5, 0x5A5A, 0xA5A5)
