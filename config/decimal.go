@@ -103,11 +103,19 @@ func decideMark(name string, cells []cell, separator rune) (m mark, witness *cel
 		open.text+"0", strings.NewReplacer(",", "", ".", "").Replace(open.text))
 }
 
-// setNumbers writes the numbers of all rows as the program does.
+// setNumbers writes the numbers of all rows as the program does. With a mark that
+// is not known, which is told, each is what it looks like.
 func setNumbers(rows []*table, m mark) {
 	for _, t := range rows {
 		for _, key := range numberKeys {
-			if text, ok := t.values[key].(string); ok {
+			text, ok := t.values[key].(string)
+			switch {
+			case !ok:
+			case m == 0 && decimalPoint.reads(text):
+				t.values[key] = decimalPoint.canonical(text)
+			case m == 0:
+				t.values[key] = decimalComma.canonical(text)
+			default:
 				t.values[key] = m.canonical(text)
 			}
 		}

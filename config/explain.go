@@ -55,12 +55,7 @@ func (r *importer) describe(us []*unit) {
 		say("ignored", "%s", strings.Join(ignored, ", "))
 	}
 	if len(r.passed) > 0 {
-		const enough = 6
-		more := ""
-		if n := len(r.passed) - enough; n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		say("no points", "%s%s", strings.Join(r.passed[:min(enough, len(r.passed))], ", "), more)
+		say("no points", "%s", strings.Join(r.passed, ", "))
 	}
 	if len(r.units) > 1 {
 		say("units", "%s", counted(r.units, func(id modbus.UnitID) string { return fmt.Sprint(id) }, func(ts []*table) int { return len(ts) }))
@@ -98,9 +93,16 @@ func (r *importer) columns() (known, ignored []string) {
 func (r *importer) describePoints(us []*unit, say func(label, format string, args ...any)) {
 	places, orders := map[string]int{}, map[string]int{}
 	ordered := false
+	var twice []string
 	for _, u := range us {
+		first := map[string]string{}
 		for i := range u.points {
 			p := &u.points[i]
+			at := fmt.Sprint(p.Range(), p.Format.Mask)
+			if first[at] != "" {
+				twice = append(twice, fmt.Sprintf("%s and %s", first[at], p.Tag))
+			}
+			first[at] = p.Tag
 			places[tableOf(p.Function)]++
 			if p.Range().Quantity > 1 {
 				orders[p.Format.Order.String()]++
@@ -109,6 +111,9 @@ func (r *importer) describePoints(us []*unit, say func(label, format string, arg
 	}
 	for _, t := range r.rows {
 		ordered = ordered || t.values["order"] != nil
+	}
+	if len(twice) > 0 {
+		say("read twice", "%s", strings.Join(twice, ", "))
 	}
 	number := func(n int) int { return n }
 	if len(places) > 0 {

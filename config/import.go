@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"skyhaul/edge/point"
 	"skyhaul/modbus"
 )
 
@@ -147,6 +148,7 @@ var blanks = []string{"-", "--", "---", "–", "—", "n/a", "N/A", "n.a.", "na"
 // headings between them have one cell, totals stand after the last address.
 func (r *importer) points() {
 	column, typ := slices.Index(r.keys, "address"), slices.Index(r.keys, "type")
+	hex := column >= 0 && hexadecimal(r.headings[column])
 	last := -1
 	for i, row := range r.sheet.rows {
 		for k, c := range row.cells {
@@ -154,7 +156,7 @@ func (r *importer) points() {
 				row.cells[k] = ""
 			}
 		}
-		if _, ok := parseAddress(row.cell(column), false); ok {
+		if _, ok := parseAddress(row.cell(column), hex); ok {
 			last = i
 		}
 	}
@@ -416,6 +418,9 @@ func (r *importer) check() (us []*unit, clashes []error) {
 		for _, t := range r.units[id] {
 			before := len(r.list.errs)
 			p, group, _ := t.point(id, u.notation)
+			if slices.Contains(r.keys, "type") && t.values["type"] == nil && p.Type != point.Bool {
+				t.fail("type", "is missing")
+			}
 			wrong := slices.Clone(r.list.errs[before:])
 			switch {
 			case r.forgotten[t]: // it is told already

@@ -203,6 +203,7 @@ func TestListsThatCanNotBeReadSaySo(t *testing.T) {
 		{"type and order that differ", "tag,address,type,byte order\nA,40001,float CDAB,ABCD\n", `byte order (order): "ABCD" is ABCD, but the type "float CDAB" says CDAB`},
 		{"table and address that differ", "tag,address,table\nA,4x1,input\n", `address: "4x1" is in table holding, but another column says input`},
 		{"range that is none", "tag,address,range\nA,40001,wide\nB,40002,\n", `range: "wide" is no range`},
+		{"type of one missing", "tag,address,type\nA,40001,REAL\nB,40003,\nC,10001,\n", `l.csv:3: tag "B": type: is missing`},
 		{"types of nobody", "tag,address,type\nA,40001,K1\nB,40003,K2\nC,40005,K3\nD,40007,K4\n", `uint8low (and 3 more rows like it)`},
 		{"swapped limits", "tag,address,type,hi,hihi\nA,40001,REAL,9,8\nB,40003,REAL,9,8\nC,40005,REAL,9,8\nD,40007,REAL,9,8\n", `hihi: 8 is not above the limit before it, 9: lolo < lo < hi < hihi (and 3 more rows like it; it is so in every row: is column hihi swapped with the one below it?)`},
 		{"swapped columns", "tag,address,description\nA,pump,40001\nB,pump,40002\nC,pump,40003\nD,pump,40004\n", `l.csv:2: tag "A": address: "pump" is no address: write it as 40101, 4x0101, 0x64, %MW100, HR100 or 100, with its bit as 40101.3 (and 3 more rows like it; column description holds numbers only: are the two swapped?)`},

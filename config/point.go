@@ -139,7 +139,7 @@ func (t *table) format(fn modbus.FunctionCode, unitOrder string) (typ point.Type
 	case fn.Bits() && hasBit:
 		t.fail("bit", "can't be: coils and discrete inputs are one bit each")
 	case !fn.Bits() && (typ == point.Bool) != hasBit:
-		t.fail("bit", "a bool in a register needs its bit, 0 (lowest) to 15, and a bit needs the type bool")
+		t.fail("bit", "a bool in a register needs its bit, 0 (lowest) to 15, and a bit the type bool; a bool in no register needs its table, coil or discrete")
 	}
 	switch {
 	case typ == point.Bool:
