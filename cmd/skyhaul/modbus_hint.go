@@ -73,6 +73,8 @@ func (s *session) hint(err error) error {
 		return fmt.Errorf("%s: %w: it accepts connections, but this unit id is silent: skyhaul modbus scan --tcp %s finds those that answer", where, err, s.address)
 	case errors.Is(err, modbus.ErrDamaged) && s.serial != nil:
 		return fmt.Errorf("%s: %w: wrong baud rate or parity, two units with one id, or noise: skyhaul modbus scan --device %s says which", where, err, s.serial.Device)
+	case errors.Is(err, modbus.ErrConn) && s.tls != nil:
+		return fmt.Errorf("%s: %w: it accepted the connection and ended it: does it trust the certificate of --tls-cert, and may its role do this?", where, err)
 	case errors.Is(err, modbus.ErrConn) && s.serial == nil:
 		return fmt.Errorf("%s: %w: it accepted the connection and ended it: is it Modbus, is the framing right, does it allow another client?", where, err)
 	}

@@ -274,48 +274,63 @@ type jsonUnit struct {
 	Order      string            `json:"order,omitempty"`
 }
 
+// print shows what was found. Where no unit answers the verdict is left to the
+// error.
 func (f *scanFlags) print(out io.Writer, w wiring, r survey.Report, ids map[modbus.UnitID]survey.Identity) error {
 	config := ""
 	if r.Verdict == survey.Answers || r.Verdict == survey.Noisy {
 		config = snippet(w, r, ids)
 	}
 	if f.json {
-		j := jsonScan{Verdict: r.Verdict.String(), Evidence: r.Evidence, Framing: w.framing.String(), Echo: r.Echo, Requests: r.Requests, Config: config, Units: []jsonUnit{}}
-		if r.Settings.Baud > 0 {
-			j.Settings = r.Settings.String()
-		}
-		for _, u := range r.Units {
-			unit := jsonUnit{Unit: u.Unit}
-			if id, ok := ids[u.Unit]; ok {
-				unit = identityJSON(id)
-			}
-			unit.Asked, unit.Intact, unit.Turnaround = u.Asked, u.Intact, u.Turnaround.Seconds()*1000
-			j.Units = append(j.Units, unit)
-		}
-		return json.NewEncoder(out).Encode(j)
+		return json.NewEncoder(out).Encode(scanJSON(w, r, ids, config))
 	}
 	sc := newScreen(out)
-	if len(r.Units) > 0 {
-		rows := [][]cell{cells("unit", "answers", "turnaround", "functions", "says of itself")}
-		for _, u := range r.Units {
-			row := cells(u.Unit, fmt.Sprintf("%d of %d", u.Intact, u.Asked), milliseconds(u.Turnaround.Seconds()*1000), "", "")
-			if id, ok := ids[u.Unit]; ok {
-				row[3].text, row[4].text = functionList(id), cmp.Or(id.Text(), "-")
-			}
-			if u.Intact < u.Asked || u.Damaged > 0 {
-				row[1].style = yellow
-			}
-			rows = append(rows, row)
-		}
-		if err := sc.table(rows); err != nil {
-			return err
-		}
-		fmt.Fprintln(out)
-	}
-	if config == "" {
-		return nil // the verdict is the error
+	if err := unitTable(sc, r, ids); err != nil || config == "" {
+		return err
 	}
 	_, err := fmt.Fprintf(out, "%s\n\nfor the configuration:\n\n%s", sc.paint(green, r.Evidence), config)
+	return err
+}
+
+func scanJSON(w wiring, r survey.Report, ids map[modbus.UnitID]survey.Identity, config string) jsonScan {
+	j := jsonScan{
+		Verdict: r.Verdict.String(), Evidence: r.Evidence, Framing: w.framing.String(), Echo: r.Echo, Requests: r.Requests,
+		Config: config, Units: []jsonUnit{},
+	}
+	if r.Settings.Baud > 0 {
+		j.Settings = r.Settings.String()
+	}
+	for _, u := range r.Units {
+		unit := jsonUnit{Unit: u.Unit}
+		if id, ok := ids[u.Unit]; ok {
+			unit = identityJSON(id)
+		}
+		unit.Asked, unit.Intact, unit.Turnaround = u.Asked, u.Intact, u.Turnaround.Seconds()*1000
+		j.Units = append(j.Units, unit)
+	}
+	return j
+}
+
+// unitTable shows the units that were heard.
+func unitTable(sc *screen, r survey.Report, ids map[modbus.UnitID]survey.Identity) error {
+	if len(r.Units) == 0 {
+		return nil
+	}
+	rows := [][]cell{cells("unit", "answers", "turnaround", "functions", "says of itself")}
+	for _, u := range r.Units {
+		row := cells(u.Unit, fmt.Sprintf("%d of %d", u.Intact, u.Asked), milliseconds(u.Turnaround.Seconds()*1000), "-", "-")
+		if id, ok := ids[u.Unit]; ok {
+			row[3].text, row[4].text = functionList(id), cmp.Or(id.Text(), "-")
+		}
+		if u.Intact < u.Asked || u.Damaged > 0 {
+			row[1].style = yellow
+		}
+		rows = append(rows, row)
+	}
+	if err := sc.table(rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(sc.w)
 	return err
 }
 
@@ -339,46 +354,4 @@ func functionCode(fc modbus.FunctionCode) string {
 		return "43/14"
 	}
 	return strconv.Itoa(int(fc))
-}
-
-// parityWords are those of a configuration.
-var parityWords = map[serial.Parity]string{serial.EvenParity: "even", serial.OddParity: "odd"}
-
-// snippet is the part of a configuration that names what was found.
-func snippet(w wiring, r survey.Report, ids map[modbus.UnitID]survey.Identity) string {
-	var b strings.Builder
-	name := "line-1"
-	if w.serial != nil {
-		fmt.Fprintf(&b, "[[line]]\nname = %q\ndevice = %q\nbaud = %d\n", name, w.serial.Device, w.serial.Baud)
-		if word, ok := parityWords[w.serial.Parity]; ok {
-			fmt.Fprintf(&b, "parity = %q\n", word)
-		}
-		if w.serial.DataBits == 7 {
-			fmt.Fprintf(&b, "data_bits = 7\nframing = \"ascii\"\n")
-		}
-		if w.serial.StopBits == 2 {
-			fmt.Fprintf(&b, "stop_bits = 2\n")
-		}
-	} else {
-		name = "endpoint-1"
-		fmt.Fprintf(&b, "[[endpoint]]\nname = %q\naddress = %q\n", name, w.address)
-		if w.framing != modbus.TCP {
-			fmt.Fprintf(&b, "framing = %q\n", strings.ReplaceAll(w.framing.String(), " ", "-"))
-		}
-	}
-	for _, u := range r.Units {
-		id, ok := ids[u.Unit]
-		if !ok || u.Unit < 1 || u.Unit > 247 {
-			continue // not a unit of a configuration
-		}
-		fmt.Fprintf(&b, "\n[[unit]]\nname = \"unit-%d\"", id.Unit)
-		if text := id.Text(); text != "" {
-			fmt.Fprintf(&b, " # %s", plain(text))
-		}
-		fmt.Fprintf(&b, "\non = %q\nid = %d\naddresses = \"modicon\" # as the tag list counts: modicon, zero-based or one-based\n", name, id.Unit)
-		if id.Order != "" && id.Order != "ABCD" {
-			fmt.Fprintf(&b, "order = %q # %s\n", id.Order, id.OrderReason)
-		}
-	}
-	return b.String()
 }

@@ -3,7 +3,6 @@ package survey
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -48,64 +47,6 @@ const (
 	talk           = 4 // bytes in a silent line that are more than a switched transceiver
 )
 
-// Verdict is what a scan comes to.
-type Verdict uint8
-
-// The verdicts.
-const (
-	Nothing     Verdict = iota // not a byte came
-	Answers                    // units answer
-	Noisy                      // units answer, but often damaged
-	Twins                      // two units have one id
-	Garbled                    // bytes came, but no frame at any settings
-	OnlyEcho                   // nothing but the echo of what was sent
-	Occupied                   // another client talks
-	NotModbus                  // an endpoint answers something else
-	HangsUp                    // an endpoint takes connections and ends them
-	OnlyGateway                // a gateway answers for units that do not
-)
-
-var verdictNames = [...]string{
-	"nothing received", "units answer", "units answer, some damaged", "two units with one id", "bytes but no frame",
-	"only an echo", "another client", "not modbus", "hangs up", "only a gateway",
-}
-
-// String returns the verdict in a few words.
-func (v Verdict) String() string {
-	if int(v) < len(verdictNames) {
-		return verdictNames[v]
-	}
-	return fmt.Sprintf("verdict(%d)", uint8(v))
-}
-
-// Report is what a scan has found.
-type Report struct {
-	Verdict  Verdict
-	Evidence string // one sentence, with what to do
-	Settings Settings
-	Framing  modbus.Framing // of an endpoint
-	Echo     bool           // the line repeats what is sent
-	Units    []Found        // by id
-	Requests int
-}
-
-// Found is a unit that answers.
-type Found struct {
-	Unit       modbus.UnitID
-	Asked      int
-	Intact     int           // answers
-	Damaged    int           // answers
-	Turnaround time.Duration // mean silence before an answer; 0 if all were exceptions
-}
-
-// ids lists the units that were found.
-func (r *Report) ids() (ids []modbus.UnitID) {
-	for _, f := range r.Units {
-		ids = append(ids, f.Unit)
-	}
-	return ids
-}
-
 // scan is a scan at work.
 type scan struct {
 	o     Options
@@ -117,15 +58,6 @@ type scan struct {
 	report  Report
 	spoke   map[Settings]*reaction
 	unasked int // bytes without a request
-}
-
-// reaction is what came back at some settings.
-type reaction struct {
-	asked   int
-	units   map[modbus.UnitID]bool // whose requests were followed by bytes that were no echo
-	bytes   int
-	echo    int // bytes
-	zeroish int // bytes 00 and FF, which breaks and stuck lines make
 }
 
 // Scan looks for units on a line: it listens whether another client talks, and
@@ -184,67 +116,6 @@ func (s *scan) tell(set Settings, unit modbus.UnitID) {
 		p.Left = time.Duration(float64(time.Since(s.began)) / float64(s.done) * float64(s.total-s.done))
 	}
 	s.o.Progress(p)
-}
-
-// overheard counts the requests of another client.
-type overheard struct {
-	requests int
-	units    []modbus.UnitID
-}
-
-// Handle notes a request and stays silent.
-func (h *overheard) Handle(unit modbus.UnitID, _ modbus.PDU) (modbus.PDU, bool) {
-	h.requests++
-	if !slices.Contains(h.units, unit) {
-		h.units = append(h.units, unit)
-	}
-	return nil, false
-}
-
-// listen finds out whether another client talks, at the first settings and, if
-// there are bytes at all, at the others.
-func (s *scan) listen(ctx context.Context) (busy bool, err error) {
-	if s.o.Listen < 0 {
-		return false, nil
-	}
-	for i, set := range s.o.Settings {
-		s.tell(set, 0)
-		heard, bytes, err := s.overhear(ctx, set)
-		if err != nil {
-			return false, err
-		}
-		if i == 0 {
-			s.unasked = bytes
-		}
-		if heard.requests > 0 {
-			s.report.Verdict, s.report.Settings = Occupied, set
-			s.report.Evidence = fmt.Sprintf("another client talks on the line at %s: in %v it asked %s %s: "+
-				"two clients disturb each other: end it, or listen with skyhaul modbus trace",
-				set, s.o.Listen, listIDs(heard.units), times(heard.requests))
-			return true, nil
-		}
-		if bytes < talk {
-			return false, nil
-		}
-	}
-	return false, nil
-}
-
-func (s *scan) overhear(ctx context.Context, set Settings) (heard *overheard, bytes int, err error) {
-	conn, err := s.port(ctx, set)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer conn.Close()
-	listening, cancel := context.WithTimeout(ctx, s.o.Listen)
-	defer cancel()
-	heard = &overheard{}
-	conn = tap.NewConn(conn, time.Now(), func(c tap.Chunk) { bytes += len(c.Bytes) })
-	err = modbus.Serve(listening, conn, set.Framing, set.Timing(), heard)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return heard, bytes, err
 }
 
 // line is a port open at some settings.
@@ -359,28 +230,6 @@ func (s *scan) ask(ctx context.Context, l *line, r *reaction, unit modbus.UnitID
 	return stray, nil
 }
 
-// note counts what followed a request and reports whether it was anything but
-// answer and echo.
-func (r *reaction) note(unit modbus.UnitID, heard []byte, echo int, ok bool) bool {
-	r.asked++
-	r.echo += echo
-	n := len(heard) - echo
-	if ok {
-		delete(r.units, unit)
-	}
-	if ok || n <= 0 {
-		return false
-	}
-	r.bytes += n
-	r.units[unit] = true
-	for _, b := range heard {
-		if b == 0 || b == 0xFF {
-			r.zeroish++
-		}
-	}
-	return true
-}
-
 // confirm asks a unit that answered some more, and listens behind each answer
 // for another one.
 func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
@@ -484,6 +333,3 @@ func (s *scan) confirmAll(ctx context.Context, set Settings, r *reaction) error 
 	}
 	return nil
 }
-
-// everywhere reports whether bytes followed whatever was sent, to whomever.
-func (r *reaction) everywhere() bool { return r.asked > 1 && len(r.units) > r.asked/2 }
