@@ -356,6 +356,7 @@ func TestTagListMistakesNameTheRow(t *testing.T) {
 			`tags.csv:2: tag "PT-101": address: "line pressure" is not a whole number`,
 		},
 		{"unknown column", strings.Replace(tagList, "scale", "sclae", 1), `tags.csv:1: unknown column "sclae": did you mean "scale"?`},
+		{"heading of another list", strings.Replace(tagList, "unit", "Einheit", 1), "tags.csv:1: unknown column \"Einheit\": here it is called \"unit\"; `skyhaul init"},
 		{"no header", "", `tags.csv: no header line with the names of the columns`},
 		{"points where the header belongs", "1;PT-101;40001\n", `tags.csv:1: no column tag: a line must name the columns, as id,tag,address,type; the first one is "1;PT-101;40001"`},
 		{"column twice", strings.Replace(tagList, "description", "tag", 1), `tags.csv:1: there are two columns "tag"`},

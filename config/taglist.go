@@ -59,6 +59,8 @@ func (s *sheet) unknown(heading string) error {
 	hint := fmt.Sprintf("there are %s", strings.Join(columns, ", "))
 	if near := nearest(canonicalHeading(heading), columns); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if key := keyLike(heading); slices.Contains(columns, key) {
+		hint = fmt.Sprintf("here it is called %q; `skyhaul init --from LIST.csv` makes a list of yours one of these", key)
 	}
 	return fmt.Errorf("%s:%d: unknown column %q: %s", s.name, s.top, heading, hint)
 }
