@@ -25,8 +25,7 @@ type client struct {
 	writing chan struct{} // one while an answer is written
 	asking  sync.WaitGroup
 
-	turn     uint64      // of its last exchange; guarded by turns.mu
-	reads    time.Time   // when it may read again; likewise
+	reads    time.Time   // when it may read again; guarded by turns.mu
 	writes   time.Time   // when it may write again; likewise
 	refusals refusals    // used by the goroutine that reads
 	stats    ClientStats // guarded by g.mu

@@ -329,6 +329,7 @@ func TestOnlyWhatIsOnTheListIsWritten(t *testing.T) {
 			{Unit: 5, First: 10, Last: 20},
 			{Unit: 5, Functions: []modbus.FunctionCode{modbus.FuncMaskRegister}, First: 30, Last: 30},
 			{Unit: 5, First: 100, Last: 110, Roles: []string{"operator"}},
+			{Unit: 5, First: 120, Last: 130, Roles: []string{""}}, // nobody has it
 		},
 		Audit: func(e Event) {
 			mu.Lock()
@@ -361,6 +362,7 @@ func TestOnlyWhatIsOnTheListIsWritten(t *testing.T) {
 		{5, modbus.MaskRegister(15, 1, 2), false},
 		{5, modbus.WriteRegister(30, 1), false},
 		{5, modbus.WriteRegister(100, 1), false},
+		{5, modbus.WriteRegister(120, 1), false},
 	}
 	written := 0
 	for _, tt := range tests {
@@ -442,4 +444,25 @@ func TestBeforeALineThatIsOnlyListenedTo(t *testing.T) {
 	if got := c.ask(1, modbus.WriteRegister(0, 1)); !slices.Equal(got, modbus.PDU{0x86, 4}) {
 		t.Errorf("a write: % X", []byte(got))
 	}
+}
+
+// BenchmarkRead is what a read of 10 registers takes through the gateway, beside
+// the same asked of the line itself. The line takes no time.
+func BenchmarkRead(b *testing.B) {
+	p := open(b, modbus.Units{5: numbered()}, modbus.LineTiming{}, modbus.TCP, Options{})
+	req := read(b, 3, 0, 10)
+	c := p.client(b)
+	c.ask(5, req) // the line listens for a while before its first request
+	b.Run("line", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := p.line.Do(b.Context(), bus.Poll, 5, req); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("gateway", func(b *testing.B) {
+		for b.Loop() {
+			c.ask(5, req)
+		}
+	})
 }

@@ -11,8 +11,8 @@ import (
 	"skyhaul/modbus"
 )
 
-// turns lets one request at a time go to the line, in turn among clients, and keeps
-// each of them to its part of the time that the owner of the line leaves over. A
+// turns lets one request at a time go to the line, and keeps each client to its
+// part of the time that the owner of the line leaves over. A
 // queue of requests on the line would not do: the owner's come one after the
 // other, and each would wait for one of the clients'.
 type turns struct {
@@ -20,8 +20,7 @@ type turns struct {
 
 	mu      sync.Mutex // guards the rest
 	taken   bool
-	waiting []*waiter
-	served  uint64      // turns so far
+	waiting []*waiter   // by arrival
 	free    time.Time   // before then no read goes
 	alarm   *time.Timer // when the next client may have its turn; nil if none waits for that
 	load    load
@@ -43,8 +42,7 @@ func (t *turns) ready(w *waiter) time.Time {
 	return later(t.free, w.client.reads)
 }
 
-// sooner orders waiters at a time: by when they may go, writes first, then the
-// client that was served longest ago. t.mu is held.
+// sooner orders waiters by when they may go, writes first. t.mu is held.
 func (t *turns) sooner(a, b *waiter, now time.Time) int {
 	reads := func(w *waiter) int {
 		if changes(w.req) {
@@ -52,10 +50,7 @@ func (t *turns) sooner(a, b *waiter, now time.Time) int {
 		}
 		return 1
 	}
-	return cmp.Or(
-		later(t.ready(a), now).Compare(later(t.ready(b), now)),
-		cmp.Compare(reads(a), reads(b)),
-		cmp.Compare(a.client.turn, b.client.turn))
+	return cmp.Or(later(t.ready(a), now).Compare(later(t.ready(b), now)), cmp.Compare(reads(a), reads(b)))
 }
 
 // leastShare is the part of the line's time that clients have even if its owner
@@ -104,8 +99,7 @@ func (t *turns) next(now time.Time) {
 		return
 	}
 	t.remove(w)
-	t.served++
-	t.taken, w.client.turn = true, t.served
+	t.taken = true
 	close(w.turn)
 }
 

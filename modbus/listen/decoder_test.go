@@ -162,11 +162,13 @@ func TestWhatTimeTells(t *testing.T) {
 		{"a line that was never heard before", []sound{{0, near}, {20, answer}, {900, near}, {920, answer}, {2000, near}, {2020, answer}}, "q1 a1 q1 a1 q1 A1", 2000},
 		{
 			"silence of a second ends doubt",
-			[]sound{{5000, near}, {5300, other}, {6350, near}, {6360, answer}}, "q1 q1 q1 A1", 6350,
+			[]sound{{5000, near}, {5300, other}, {6350, near}, {6360, answer}},
+			"q1 q1 q1 A1", 6350,
 		},
 		{
 			"a client that waits for longer has slower units",
-			[]sound{{5000, near}, {7000, other}, {7100, answer}}, "q1 q1 a1", 0,
+			[]sound{{5000, near}, {7000, other}, {7100, answer}},
+			"q1 q1 a1", 0,
 		},
 		{
 			"time between exchanges is no wait",
@@ -175,12 +177,14 @@ func TestWhatTimeTells(t *testing.T) {
 		},
 		{
 			"asked when it was asked last, and again when it was not answered",
-			[]sound{{5000, []byte{9, 9, 9}}, {5400, near}, {5420, answer}, {5900, near}, {5920, answer}, {6400, near}, {6420, answer}}, "n3 q1 a1 q1 a1 q1 A1", 6400,
+			[]sound{{5000, []byte{9, 9, 9}}, {5400, near}, {5420, answer}, {5900, near}, {5920, answer}, {6400, near}, {6420, answer}},
+			"n3 q1 a1 q1 a1 q1 A1", 6400,
 		},
 		{"asked when it was not answered", []sound{{5000, near}, {5500, near}, {5520, answer}}, "q1 q1 A1", 5000},
 		{
 			"an answer with one bit wrong is no request that was missed",
-			[]sound{{5000, near}, {5020, damaged(answer)}, {5100, other}, {5120, answer}}, "q1 n9 q1 A1", 5100,
+			[]sound{{5000, near}, {5020, damaged(answer)}, {5100, other}, {5120, answer}},
+			"q1 n9 q1 A1", 5100,
 		},
 	}
 	for _, tt := range tests {
