@@ -298,3 +298,18 @@ func FuzzTagList(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkTagListOf50000Rows(b *testing.B) {
+	var list strings.Builder
+	list.WriteString("tag;address;type;description;unit;hi;lo\n")
+	for i := range maxTags {
+		fmt.Fprintf(&list, "T-%d;%d;INT;pump %d;bar;1,5;0,5\n", i, i, i)
+	}
+	text := []byte(list.String())
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := readImport("l.csv", text, ImportOptions{Unit: 1, Addresses: "zero-based"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
