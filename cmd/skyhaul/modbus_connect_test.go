@@ -155,22 +155,27 @@ func (f flowComputer) Handle(_ modbus.UnitID, req modbus.PDU) (modbus.PDU, bool)
 	return modbus.IllegalFunction.Answer(req), true
 }
 
-func TestReadsAndWritesTheDialectOfFlowComputers(t *testing.T) {
+// servedTCP serves a unit until the test ends.
+func servedTCP(t *testing.T, h modbus.Handler) (addr string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() {
-		ended <- sim.ServeTCP(ctx, ln, flowComputer{map[uint16]uint32{7001: 0x41BC0000, 7002: 0x42C88000}})
-	}()
-	defer func() {
+	go func() { ended <- sim.ServeTCP(ctx, ln, h) }()
+	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return ln.Addr().String()
+}
+
+func TestReadsAndWritesTheDialectOfFlowComputers(t *testing.T) {
+	addr := servedTCP(t, flowComputer{map[uint16]uint32{7001: 0x41BC0000, 7002: 0x42C88000}})
 	for _, c := range []struct{ args, want string }{
 		{"read holding 7001 --zero-based --count 2 --type float32", "47003    7002  100.25        42C8 8000\n"},
 		{"read holding 7001 --zero-based --count 2", "47002    float32  ABCD   23.5    likely  a round number\n"},
@@ -182,7 +187,7 @@ func TestReadsAndWritesTheDialectOfFlowComputers(t *testing.T) {
 		{"write holding 7002 3 --zero-based --yes", "--type uint16: holding 47003 (wire 7002) holds values of 4 bytes\n"},
 	} {
 		var out strings.Builder
-		args := append(append([]string{"modbus"}, strings.Fields(c.args)...), "--tcp", ln.Addr().String(), "--dialect", "enron")
+		args := append(append([]string{"modbus"}, strings.Fields(c.args)...), "--tcp", addr, "--dialect", "enron")
 		run(t.Context(), args, &out, &out)
 		if !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s:\n%s\nwant %s", c.args, out.String(), c.want)
@@ -215,21 +220,49 @@ type broken struct{}
 func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestWatchAndTraceEndWithTheirReader(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- sim.ServeTCP(ctx, ln, flowComputer{}) }()
+	addr := servedTCP(t, flowComputer{})
 	for _, args := range []string{"read holding 40001 --watch 1ms", "trace --poll holding 40001 --every 1ms", "trace --poll holding 40001 --every 1ms --json"} {
-		all := append(append([]string{"modbus"}, strings.Fields(args)...), "--tcp", ln.Addr().String())
+		all := append(append([]string{"modbus"}, strings.Fields(args)...), "--tcp", addr)
 		if code := run(t.Context(), all, broken{}, broken{}); code != 1 {
 			t.Errorf("%s: exit %d, want 1", args, code)
 		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
+}
+
+// picky is a unit that knows one of the two functions that write, and keeps no
+// register above 100.
+type picky struct {
+	*modbus.Bank
+	without modbus.FunctionCode
+}
+
+func (p picky) Handle(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+	if req.Function() == p.without {
+		return modbus.IllegalFunction.Answer(req), true
+	}
+	resp, ok := p.Bank.Handle(unit, req)
+	if v, _ := p.Get(modbus.HoldingRegisters, 0, 1); v[0] > 100 {
+		p.Set(modbus.HoldingRegisters, 0, 100)
+	}
+	return resp, ok
+}
+
+func TestWritesAsTheUnitCanAndTellsWhatItKept(t *testing.T) {
+	for _, without := range []modbus.FunctionCode{modbus.FuncWriteRegister, modbus.FuncWriteRegisters} {
+		bank := new(modbus.Bank)
+		bank.Set(modbus.HoldingRegisters, 0, 7)
+		addr := servedTCP(t, picky{bank, without})
+		for _, c := range []struct {
+			value, want string
+			code        int
+		}{
+			{"42", "unit 1, holding 40001 (wire 0): was 7, wrote 42, reads back 42\n", 0},
+			{"900", "was 42, wrote 900, reads back 100\nunit 1 took the write, but keeps 100: it may limit, round or lock the value, or its program writes it too\n", 1},
+		} {
+			var out strings.Builder
+			if code := run(t.Context(), []string{"modbus", "write", "--tcp", addr, "holding", "40001", c.value, "--yes"}, &out, &out); code != c.code || !strings.HasSuffix(out.String(), c.want) {
+				t.Errorf("without %d: exit %d:\n%s\nwant %s", without, code, out.String(), c.want)
+			}
+		}
 	}
 }

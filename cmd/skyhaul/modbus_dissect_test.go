@@ -125,6 +125,24 @@ func TestFramesOfOtherFramings(t *testing.T) {
 	}
 }
 
+func TestTimesNeverRunBackwards(t *testing.T) {
+	// A busy computer fetches late, and then all at once.
+	begun := time.Unix(1000, 0)
+	d := newDissector(tap.Header{Begun: begun, Framing: modbus.RTU, Baud: 1200, Character: "8N1"})
+	last := begun
+	for _, b := range []string{"\x01\x03\x00\x64\x00\x02\x85\xD4", "\x01\x03\x04\x41\xBC\x00\x00\x2F\xEB"} {
+		for _, f := range d.feed(begun.Add(time.Millisecond), tap.Received, []byte(b)) {
+			if f.At.Before(last) || f.end.Sub(f.At) != time.Duration(len(b))*10*(time.Second/1200) {
+				t.Errorf("%s from %v to %v, after %v", f.meaning(), f.At.Sub(begun), f.end.Sub(begun), last.Sub(begun))
+			}
+			last = f.end
+		}
+	}
+	if last == begun {
+		t.Error("no frame")
+	}
+}
+
 func TestACaptureRunsThroughClientAndListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, chunks, err := tap.Read(strings.NewReader(aTap))

@@ -86,7 +86,7 @@ func (x Expected) match(e Encoding, regs []uint16) (Match, bool) {
 		return Match{}, false // what is positive is found unsigned
 	}
 	for power := -maxPower; power <= maxPower; power++ {
-		if math.Abs(v*math.Pow10(power)-x.value) <= x.step*(1+1e-9) && x.precise(v, power, isFloat(e)) {
+		if math.Abs(v*math.Pow10(power)-x.value) <= x.step*(1+1e-9) {
 			return Match{Encoding: e, Power: power, Value: text, padded: padded(e, v)}, true
 		}
 	}
@@ -95,15 +95,6 @@ func (x Expected) match(e Encoding, regs []uint16) (Match, bool) {
 
 func padded(e Encoding, v float64) bool {
 	return !isFloat(e) && !e.kind.bcd && e.kind.registers > 1 && math.Abs(v) < float64(uint64(1)<<(8*e.kind.registers))
-}
-
-// precise reports whether a number at a scale can have been what was shown: an
-// integer that is scaled up can't show more digits than it has.
-func (x Expected) precise(v float64, power int, float bool) bool {
-	if float || power <= 0 {
-		return true
-	}
-	return v*math.Pow10(power) == x.value
 }
 
 // cost ranks matches: less is likelier.

@@ -17,9 +17,6 @@ func (r *reaction) note(unit modbus.UnitID, heard []byte, echo int, ok bool) boo
 	r.asked++
 	r.echo += echo
 	n := len(heard) - echo
-	if ok {
-		delete(r.units, unit)
-	}
 	if ok || n <= 0 {
 		return false
 	}

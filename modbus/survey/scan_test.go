@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,30 @@ func ids(first, last int) (ids []modbus.UnitID) {
 
 func few(bauds ...int) survey.Options {
 	return survey.Options{Settings: survey.Usual(modbus.RTU, bauds, []serial.Parity{'N', 'E'}, false), Units: ids(1, 8)}
+}
+
+// doubled is a line on which everything is answered twice, by units that are not
+// equally fast.
+type doubled struct{ net.Conn }
+
+func (d doubled) Write(p []byte) (int, error) {
+	d.Conn.Write(p)
+	time.Sleep(30 * time.Millisecond)
+	return d.Conn.Write(p)
+}
+
+func TestTwoUnitsWithOneIDOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		port := func(context.Context, survey.Settings) (modbus.Conn, error) {
+			near, far := net.Pipe()
+			go modbus.Serve(t.Context(), doubled{far}, modbus.RTU, modbus.LineTiming{}, modbus.Units{5: unitOf()})
+			return near, nil
+		}
+		r, err := survey.Scan(t.Context(), port, survey.Options{Settings: survey.Usual(modbus.RTU, []int{9600}, []serial.Parity{'N'}, false), Units: ids(5, 6)})
+		if err != nil || r.Verdict != survey.Twins {
+			t.Errorf("%v: %s, %v", r.Verdict, r.Evidence, err)
+		}
+	})
 }
 
 func TestFindsUnitsThatSpeakASCII(t *testing.T) {
