@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -9,21 +10,20 @@ import (
 	"skyhaul/modbus"
 )
 
-// lateness is how much later than by theory something came.
-type lateness struct {
-	sum, worst time.Duration
-	n          int
-}
+// lateness is by how much things came later than by theory.
+type lateness []time.Duration
 
-func (l *lateness) add(d time.Duration) {
-	l.sum += d
-	l.n++
-	l.worst = max(l.worst, d.Abs())
-}
-
-func (l *lateness) report(b *testing.B, what string) {
-	b.ReportMetric(float64(l.sum.Microseconds())/float64(l.n), "µs-mean/"+what)
-	b.ReportMetric(float64(l.worst.Microseconds()), "µs-worst/"+what)
+func (l lateness) report(b *testing.B, what string) {
+	slices.Sort(l)
+	var sum time.Duration
+	for _, d := range l {
+		sum += d
+	}
+	for name, d := range map[string]time.Duration{
+		"median": l[len(l)/2], "mean": sum / time.Duration(len(l)), "worst": max(l[len(l)-1], -l[0]),
+	} {
+		b.ReportMetric(float64(d.Microseconds()), "µs-"+name+"/"+what)
+	}
 }
 
 // An answer of 45 bytes on a pty: how far each byte and the last one are from
@@ -41,9 +41,9 @@ func BenchmarkPace(b *testing.B) {
 				late := arrivals(b, tty, request, 45)
 				for i, at := range late {
 					late[i] = at - begin - timing.Wire(i+1)
-					bytes.add(late[i])
+					bytes = append(bytes, late[i])
 				}
-				frames.add(late[44])
+				frames = append(frames, late[44])
 				time.Sleep(timing.T35())
 			}
 			b.ReportMetric(float64((begin + timing.Wire(45)).Microseconds()), "µs-theory")
