@@ -441,7 +441,7 @@ func TestBeforeALineThatIsOnlyListenedTo(t *testing.T) {
 	if got := c.ask(1, req); !slices.Equal(got, modbus.GatewayTarget.Answer(req)) {
 		t.Errorf("got % X", []byte(got))
 	}
-	if got := c.ask(1, modbus.WriteRegister(0, 1)); !slices.Equal(got, modbus.PDU{0x86, 4}) {
+	if got := c.ask(1, modbus.WriteRegister(0, 1)); !slices.Equal(got, modbus.PDU{0x86, 1}) {
 		t.Errorf("a write: % X", []byte(got))
 	}
 }
@@ -452,17 +452,17 @@ func BenchmarkRead(b *testing.B) {
 	p := open(b, modbus.Units{5: numbered()}, modbus.LineTiming{}, modbus.TCP, Options{})
 	req := read(b, 3, 0, 10)
 	c := p.client(b)
-	c.ask(5, req) // the line listens for a while before its first request
+	c.ask(5, req)                         // the line listens for a while before its first request
+	b.Run("gateway", func(b *testing.B) { // first, for the line alone looks like an owner that polls
+		for b.Loop() {
+			c.ask(5, req)
+		}
+	})
 	b.Run("line", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := p.line.Do(b.Context(), bus.Poll, 5, req); err != nil {
 				b.Fatal(err)
 			}
-		}
-	})
-	b.Run("gateway", func(b *testing.B) {
-		for b.Loop() {
-			c.ask(5, req)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -11,10 +10,18 @@ import (
 	"skyhaul/modbus"
 )
 
+const (
+	// leastShare is the part of the line's time that clients have even if its
+	// owner leaves nothing over.
+	leastShare = 0.01
+	// longestPause bounds how long a client waits for its part.
+	longestPause = time.Minute
+)
+
 // turns lets one request at a time go to the line, and keeps each client to its
-// part of the time that the owner of the line leaves over. A
-// queue of requests on the line would not do: the owner's come one after the
-// other, and each would wait for one of the clients'.
+// part of the time that the owner of the line leaves over. A queue of requests on
+// the line would not do: the owner's come one after the other, and each would
+// wait for one of the clients'.
 type turns struct {
 	paced bool // immutable once set
 
@@ -52,13 +59,6 @@ func (t *turns) sooner(a, b *waiter, now time.Time) int {
 	}
 	return cmp.Or(later(t.ready(a), now).Compare(later(t.ready(b), now)), cmp.Compare(reads(a), reads(b)))
 }
-
-// leastShare is the part of the line's time that clients have even if its owner
-// leaves nothing over.
-const leastShare = 0.01
-
-// longestPause bounds how long a client waits for its part.
-const longestPause = time.Minute
 
 // take waits for the turn of a client's request, which pass must end.
 func (t *turns) take(ctx context.Context, c *client, req modbus.PDU) error {
@@ -183,55 +183,4 @@ func (t *turns) saw(a modbus.Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.load.add(time.Now(), a)
-}
-
-// load is how busy the line is, in seconds of which those long ago count less.
-type load struct {
-	owner, clients float64
-	total          float64 // that passed
-	at             time.Time
-
-	last  float64 // what the exchange added last took
-	ended time.Time
-}
-
-const (
-	// memory is after how much time something counts by 1/e.
-	memory = 10 * time.Second
-	// silence is the longest between two exchanges that belongs to the second.
-	silence = 10 * time.Millisecond
-)
-
-// fade goes on to now.
-func (l *load) fade(now time.Time) {
-	passed := now.Sub(l.at).Seconds()
-	if l.at.IsZero() {
-		passed = 0
-	}
-	faded := math.Exp(-passed / memory.Seconds())
-	l.owner, l.clients, l.total = l.owner*faded, l.clients*faded, l.total*faded+passed
-	l.at = now
-}
-
-// add counts an exchange that ends now, as the owner's.
-func (l *load) add(now time.Time, a modbus.Answer) {
-	took := a.Total
-	if gap := a.Sent.Sub(l.ended); gap > 0 && gap < silence {
-		took += gap
-	}
-	l.fade(now)
-	l.last = took.Seconds()
-	l.owner += l.last
-	l.ended = now
-}
-
-// share returns the part of the time that the owner uses of what clients leave
-// it, 0 to 1: an owner that is kept waiting wants more than it gets.
-func (l *load) share(now time.Time) float64 {
-	l.fade(now)
-	left := l.total - l.clients
-	if left <= 0 {
-		return 0
-	}
-	return min(max(0, l.owner/left), 1)
 }

@@ -62,14 +62,15 @@ func New(o Options) *Line {
 	return &Line{o: o, memory: NewMemory(o.MaxAge, o.Dialects), news: make(chan struct{}), units: make(map[modbus.UnitID]*unit)}
 }
 
-var errListens = errors.New("only listened to: another client owns the line")
+// errListens says to a client behind a gateway what a unit would say.
+var errListens = fmt.Errorf("only listened to, since another client owns the line: %w", modbus.IllegalFunction)
 
 // Do answers a read with the latest that was overheard of all its addresses in
 // one exchange; Answer.Sent is when the request was heard. It waits only while
 // the line has been listened to for less than MaxAge. Then what wasn't overheard
 // gives [bus.ErrUnitDown] at once if the unit answered nobody for MaxAge, and
 // [modbus.ErrTimeout] if it did. Anything but a read of function 1 to 4 is
-// refused. While the line can't be opened Do returns [bus.ErrNotConnected].
+// refused with [modbus.IllegalFunction]. While the line can't be opened Do returns [bus.ErrNotConnected].
 func (l *Line) Do(ctx context.Context, _ bus.Class, unit modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
 	if !req.Function().Reads() {
 		return modbus.Answer{}, fmt.Errorf("unit %d function %d: %w", unit, req.Function(), errListens)
