@@ -234,7 +234,7 @@ func (p place) span(n int) string {
 
 // heading says what was read, on a terminal that is watched on a clear screen.
 func (r *modbusRead) heading(items int) {
-	if r.watch > 0 && isTerminal(r.out) {
+	if r.watch > 0 && paints(r.out) {
 		fmt.Fprint(r.out, "\x1b[H\x1b[2J") // home, clear
 	}
 	fmt.Fprintf(r.out, "unit %d, %s %s, on the wire %d", r.readUnit, r.place.table.name, r.place.span(items), r.place.addr)

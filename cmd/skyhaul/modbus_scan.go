@@ -182,7 +182,7 @@ type scanProgress struct {
 }
 
 func newScanProgress(w io.Writer) *scanProgress {
-	if !isTerminal(w) {
+	if !paints(w) {
 		return &scanProgress{}
 	}
 	return &scanProgress{w: w}

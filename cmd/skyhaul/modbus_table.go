@@ -26,7 +26,10 @@ type screen struct {
 	colour bool
 }
 
-func newScreen(w io.Writer) *screen { return &screen{w, isTerminal(w)} }
+func newScreen(w io.Writer) *screen { return &screen{w, paints(w)} }
+
+// paints reports whether w is a terminal that understands colours and the like.
+func paints(w any) bool { return isTerminal(w) && ansi(w.(*os.File)) }
 
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)

@@ -97,6 +97,14 @@ func TestTwoUnitsWithOneIDOneAfterTheOther(t *testing.T) {
 	})
 }
 
+func TestFindsTheSlowUnitAmongAbsentOnes(t *testing.T) {
+	plant := sim.Options{Settings: settings(t, "9600-8N1"), Units: modbus.Units{8: unitOf()}, Turnaround: 300 * time.Millisecond}
+	r, _ := surveyed(t, plant, sim.Faults{}, survey.Options{Settings: survey.Usual(modbus.RTU, []int{9600}, []serial.Parity{'N'}, false), Units: ids(1, 30)})
+	if want := "valid at 9600 8N1: unit 8"; r.Evidence != want || r.Units[0].Turnaround < 290*time.Millisecond {
+		t.Errorf("%s, want %s: %+v", r.Evidence, want, r.Units)
+	}
+}
+
 func TestFindsUnitsThatSpeakASCII(t *testing.T) {
 	plant := sim.Options{Settings: settings(t, "9600-7E1"), Framing: modbus.ASCII, Units: three(), Turnaround: 5 * time.Millisecond}
 	r, _ := surveyed(t, plant, sim.Faults{}, survey.Options{Settings: survey.Usual(modbus.ASCII, []int{19200, 9600}, nil, false), Units: ids(1, 4)})
