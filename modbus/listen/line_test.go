@@ -223,3 +223,37 @@ func TestStatsTellWhatOthersDo(t *testing.T) {
 		}
 	})
 }
+
+func TestLineThatIsLostIsOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		others := make(chan net.Conn, 1)
+		l := New(Options{Timing: line19200, Dial: func(context.Context) (modbus.Conn, error) {
+			near, far := net.Pipe()
+			others <- far
+			return mute{near, t}, nil
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer cancel()
+		running.Go(func() { l.Run(ctx) })
+		for opened := 1; opened <= 3; opened++ {
+			far := <-others
+			for range 3 {
+				time.Sleep(time.Second)
+				far.Write(seal(1, 3, 0, 0, 0, 2))
+				time.Sleep(20 * time.Millisecond)
+				far.Write(seal(1, holding(2, byte(opened))...))
+			}
+			a, err := l.Do(ctx, bus.Poll, 1, read(t, 3, 1, 1))
+			if want := (modbus.PDU{3, 2, 0, byte(opened)}); err != nil || !slices.Equal(a.PDU, want) {
+				t.Errorf("% X, %v, want % X", []byte(a.PDU), err, []byte(want))
+			}
+			// What was heard at first, of a line just opened, belongs to nothing.
+			if s := l.Stats(); s.Opened != opened || s.Wire.Requests != uint64(3*opened) || s.Wire.OK+s.Wire.Damaged != uint64(3*opened) || s.Wire.Damaged == 0 {
+				t.Errorf("%+v", s)
+			}
+			far.Close()
+		}
+	})
+}
