@@ -204,7 +204,7 @@ func (p *scanProgress) tell(s survey.Progress) {
 	}
 	fmt.Fprintf(p.w, "\r%s, %s: %d %%, %v left at most", where, what, 100*s.Done/max(1, s.Total), s.Left.Round(time.Second))
 	if len(s.Found) > 0 {
-		fmt.Fprintf(p.w, ", found %d units", len(s.Found))
+		fmt.Fprintf(p.w, ", found: %s", strings.Trim(fmt.Sprint(s.Found), "[]"))
 	}
 	fmt.Fprint(p.w, "\x1b[K")
 }

@@ -116,6 +116,9 @@ func (f *traceFlags) live(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.conn.Close()
+	if isTerminal(cmd.ErrOrStderr()) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: Ctrl-C ends the trace and shows its statistics\n", w)
+	}
 	if f.poll {
 		err = f.ask(ctx, s, t, unit, req)
 	} else {

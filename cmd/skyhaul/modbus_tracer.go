@@ -138,7 +138,15 @@ func (t *trace) end() error {
 	if err := t.screen.table(rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(t.screen.w, "\n%s; noise: %d bytes; wrong checksums: %d frames\n", t.load(), t.noise, t.damaged)
+	text := fmt.Sprintf("\n%s; noise: %d bytes; wrong checksums: %d frames\n", t.load(), t.noise, t.damaged)
+	switch {
+	case len(units) > 0:
+	case t.noise+t.damaged > 0:
+		text += "bytes, but no intact frame: other settings, or A and B are swapped: skyhaul modbus scan says which\n"
+	default:
+		text += "nothing passed: no client talks, or the port is not on the line\n"
+	}
+	_, err := io.WriteString(t.screen.w, text)
 	return err
 }
 
