@@ -95,16 +95,16 @@ func (f *scanFlags) line(ctx context.Context, w *wiring, units []modbus.UnitID, 
 	if f.listen == 0 {
 		f.listen = -1 // not at all
 	}
-	port := func(_ context.Context, s survey.Settings) (modbus.Conn, error) {
-		p, err := serial.Open(s.Serial(w.serial.Device))
-		if err != nil {
-			return nil, portHint(err, w.serial.Device)
-		}
-		return p, nil
+	with := func(s survey.Settings) *serial.Config {
+		c := s.Serial(w.serial.Device)
+		c.RS485 = w.serial.RS485 // the adapter's, whatever the line has
+		return &c
+	}
+	port := func(ctx context.Context, s survey.Settings) (modbus.Conn, error) {
+		return wiring{serial: with(s)}.dial(ctx)
 	}
 	r, err = survey.Scan(ctx, port, survey.Options{Settings: settings, Units: units, Timeout: f.timeout, Listen: f.listen, Progress: tell})
-	found := r.Settings.Serial(w.serial.Device)
-	w.serial, w.timeout = &found, time.Second
+	w.serial, w.timeout = with(r.Settings), time.Second
 	return r, err
 }
 

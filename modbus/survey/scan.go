@@ -225,14 +225,14 @@ func (s *scan) ask(ctx context.Context, l *line, r *reaction, unit modbus.UnitID
 	}
 	stray = r.note(unit, l.heard, int(l.client.Counters().EchoBytes-before.EchoBytes), ok)
 	if ok {
-		return stray, s.confirm(ctx, l, unit)
+		return stray, s.confirm(ctx, l, unit, slowTimeout)
 	}
 	return stray, nil
 }
 
 // confirm asks a unit that answered some more, and listens behind each answer
 // for another one.
-func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
+func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID, timeout time.Duration) error {
 	f := Found{Unit: unit}
 	var silence time.Duration
 	var read int // answers that are no exception
@@ -245,7 +245,7 @@ func (s *scan) confirm(ctx context.Context, l *line, unit modbus.UnitID) error {
 		l.heard = nil
 		// One that owes nothing, and needs no separators.
 		client := modbus.NewClient(l.conn, l.set.Framing, l.set.Timing())
-		a, err := client.Do(ctx, unit, req, slowTimeout)
+		a, err := client.Do(ctx, unit, req, timeout)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -327,7 +327,7 @@ func (s *scan) confirmAll(ctx context.Context, set Settings, r *reaction) error 
 		if slices.Contains(s.report.ids(), unit) {
 			continue
 		}
-		if err := s.confirm(ctx, l, unit); err != nil {
+		if err := s.confirm(ctx, l, unit, 2*s.o.Timeout); err != nil {
 			return err
 		}
 	}
