@@ -42,17 +42,21 @@ type IdentifyOptions struct {
 	Limits bool              // look for the greatest reads
 }
 
+// absent is how many requests, to read each table, a unit that is there does not
+// leave without any answer.
+const absent = 4
+
 // Identify asks a unit what it is and which functions it answers; it writes
-// nothing. The error is that of the first request if no request was answered.
+// nothing. The error is that of the first request if the unit answers no read.
 func Identify(ctx context.Context, ask Ask, unit modbus.UnitID, o IdentifyOptions) (Identity, error) {
 	i := &identifying{ask: ask, o: o, id: Identity{Unit: unit}}
 	for _, step := range i.steps() {
 		if err := i.try(ctx, step); err != nil {
 			return i.id, err
 		}
-	}
-	if i.answers == 0 {
-		return i.id, i.id.Functions[0].Err
+		if i.answers == 0 && len(i.id.Functions) == absent {
+			return i.id, i.id.Functions[0].Err
+		}
 	}
 	if i.timed > 0 {
 		i.id.Turnaround /= time.Duration(i.timed)
