@@ -53,10 +53,14 @@ type nothing struct{}
 func (nothing) Load(string) ([]byte, error) { return nil, fs.ErrNotExist }
 func (nothing) Save(string, []byte) error   { return context.Canceled }
 
+// archiveKinds are the words of the file.
+var archiveKinds = map[string]point.ArchiveKind{"periodic": point.Periodic, "events": point.Events}
+
 func (t *table) archive() archive.Archive {
 	a := archive.Archive{
 		ID:       t.archiveID(),
 		Name:     t.needText("name", "as hourly"),
+		Kind:     archiveKinds[t.choice("kind", "periodic", "periodic", "events")],
 		Address:  t.register("address", -1),
 		First:    uint16(t.integer("first", 1, 0, 1)),
 		Records:  t.integer("records", 0, 2, 65534),

@@ -142,6 +142,7 @@ func (r *reader) config(root *table) *Config {
 	c := &Config{Site: r.site(root), Buffer: r.buffer(root)}
 	c.Lines = r.lines(root)
 	units := r.units(root, c.Lines, c.Site)
+	r.mixed(root, c.Lines)
 	for _, u := range units {
 		c.Units = append(c.Units, Unit{u.name, u.line, u.id})
 		if u.harvest != nil {

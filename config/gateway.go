@@ -47,7 +47,7 @@ func (r *reader) gateway(t *table, ls []Line, us []*unit) Gateway {
 		Dialects:   ls[i].Bus.Dialects,
 		MaxClients: t.integer("max_clients", 8, 1, 64),
 		Idle:       t.duration("idle", 5*time.Minute, time.Second, 24*time.Hour),
-		Readers:    t.words("readers"),
+		Readers:    t.roles("readers", g.TLS),
 	}
 	on := slices.DeleteFunc(slices.Clone(us), func(u *unit) bool { return u.line != g.Line })
 	for _, u := range on {
@@ -58,12 +58,22 @@ func (r *reader) gateway(t *table, ls []Line, us []*unit) Gateway {
 		g.Options.Units[0], g.Options.Units[255] = id, id
 	}
 	for _, wt := range t.subs("write") {
-		g.Options.Writes = append(g.Options.Writes, wt.write(on)...)
-	}
-	if g.TLS == nil && g.Options.Readers != nil {
-		t.fail("readers", "are roles in certificates: they need tls")
+		g.Options.Writes = append(g.Options.Writes, wt.write(on, g.TLS)...)
 	}
 	return g
+}
+
+// roles are those in clients' certificates; nil for everybody.
+func (t *table) roles(key string, secure *TLS) []string {
+	roles := t.words(key)
+	switch {
+	case !t.has(key):
+	case len(roles) == 0:
+		t.fail(key, "is empty: leave the key out for everybody, or name the roles")
+	case secure == nil:
+		t.fail(key, "are roles in certificates: they need tls")
+	}
+	return roles
 }
 
 // writes are the functions that write a table.
@@ -73,10 +83,10 @@ var writes = map[modbus.FunctionCode][]modbus.FunctionCode{
 }
 
 // write reads what clients may write to one of the units.
-func (t *table) write(us []*unit) (ws []gateway.Write) {
+func (t *table) write(us []*unit, secure *TLS) (ws []gateway.Write) {
 	name := t.needText("unit", "the name of one on the gateway's line")
 	given := t.has("addresses")
-	roles := t.words("roles")
+	roles := t.roles("roles", secure)
 	i := slices.IndexFunc(us, func(u *unit) bool { return u.name == name })
 	if i < 0 {
 		if name != "" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ func (t *table) profile(u *unit) (rows []*table, n notation) {
 	only := pt.words("only")
 	group := pt.text("group", "")
 	n.order = pt.text("order", "")
-	first := pt.integer("first_id", 1, 1, 1<<32-1)
+	first := pt.integer("first_id", 1, 1, math.MaxInt32)
 	if !pt.has("first_id") {
 		pt.fail("first_id", "is missing: the profile's points are numbered from it, once and for ever")
 	}

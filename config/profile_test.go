@@ -76,6 +76,21 @@ func TestArchiveOfAProfileIsCompleted(t *testing.T) {
 	}
 }
 
+// They are counted as the profile counts, never from zero for want of a word.
+func TestPartsOfAProfilesUnitAreCountedAsTheProfileCounts(t *testing.T) {
+	c, err := load(t, strings.Replace(profiled("name = \"siemens-fus1010\"\nfirst_id = 100"), "id = 1\n", "id = 1\navoid = [\"40100-40109\"]\n", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Groups[0].Costs[1].Avoid[0]; got.Addr != 99 {
+		t.Errorf("%+v", got)
+	}
+	_, err = load(t, strings.Replace(profiled("name = \"siemens-fus1010\"\nfirst_id = 100"), "id = 1\n", "id = 1\npoints = \"l.csv\"\n", 1))
+	if err == nil || !strings.Contains(err.Error(), "addresses: is missing") {
+		t.Errorf("own points are counted as nobody said: %v", err)
+	}
+}
+
 func TestProfileMistakes(t *testing.T) {
 	for _, c := range []struct{ keys, want string }{
 		{`first_id = 1`, `name: is missing: one of abb-`},

@@ -73,6 +73,26 @@ func (t *table) instrument() *textline.Instrument {
 	return in
 }
 
+// mixed reports a line on which some instruments are asked and others send on
+// their own.
+func (r *reader) mixed(root *table, ls []Line) {
+	for _, l := range ls {
+		if l.Text == nil {
+			continue
+		}
+		asked := 0
+		for _, in := range l.Text.Instruments {
+			if in.Request != nil {
+				asked++
+			}
+		}
+		if asked > 0 && asked < len(l.Text.Instruments) {
+			r.probs.add("%s: line %q: some of its units have a request and others none: a late answer could not be told from what another sends on its own; give them lines of their own",
+				root.where("line"), l.Name)
+		}
+	}
+}
+
 // column reads a field of fixed columns, such as "flow 1-8".
 func column(s string) (f textline.Field, ok bool) {
 	name, span, _ := strings.Cut(s, " ")

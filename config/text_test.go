@@ -46,6 +46,7 @@ func TestTextMistakes(t *testing.T) {
 		{"", "[unit.text]\ncolumns = [\"v 8-1\"]", `field = "v"`, `columns: "v 8-1" is no field of fixed columns`},
 		{"", good, `field = "w"`, `skyhaul.toml:17: [[point]]: field: the unit has no field "w": it has v`},
 		{"", good, "field = \"v\"\naddress = 40001", `address: is not for lines of text: the point has a field`},
+		{"", good + "\n[[unit]]\nname = \"b\"\non = \"l\"\nid = 4\n[unit.text]\nrequest = \"?\"\nmatch = '(?P<v>.*)'", `field = "v"`, `skyhaul.toml:3: line "l": some of its units have a request and others none`},
 		{"text_end = \"\"", good, `field = "v"`, `text_end: is empty`},
 	} {
 		_, err := load(t, texted(c.line, c.unit, c.pt))

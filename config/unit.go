@@ -103,6 +103,7 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 		ls[i].Bus.Gap[u.id] = gap
 		u.cost = ls[i].cost()
 	}
+	u.addresses = theirs.addresses
 	if u.text != nil {
 		u.addresses = "zero-based"
 	} else if t.has("addresses") {
@@ -131,6 +132,10 @@ var dialects = map[string]modbus.Dialect{"modbus": nil, "enron": modbus.Enron()}
 // ranges reads parts of the unit's tables, such as "40100-40199" or
 // "input 100-199", in its own notation.
 func (t *table) ranges(key string, u *unit) (rs []bus.Range) {
+	if t.has(key) && u.addresses == "" {
+		t.fail(key, "can't be counted before the unit's addresses are given")
+		return nil
+	}
 	for _, s := range t.words(key) {
 		name, span, named := strings.Cut(s, " ")
 		if !named {
@@ -165,7 +170,7 @@ func (t *table) ranges(key string, u *unit) (rs []bus.Range) {
 func (r *reader) ownPoints(t *table, u *unit) {
 	inline := t.subs("point")
 	list := t.text("points", "")
-	if u.addresses == "" && (len(inline) > 0 || list != "" || !t.has("profile") && !t.has("archive") && !t.has("log")) {
+	if u.text == nil && !t.has("addresses") && (len(inline) > 0 || list != "" || !t.has("profile") && !t.has("archive") && !t.has("log")) {
 		t.fail("addresses", `is missing: say "modicon", "zero-based" or "one-based": how the tag list counts`)
 		return // every address would be reported for the same cause
 	}

@@ -28,7 +28,7 @@ func (d *Daemon) connectGateway(c *config.Gateway) {
 	l := d.line(c.Line)
 	o := c.Options
 	o.Line, o.Log = l.carrier, d.log.With("gateway", c.Listen)
-	if c.MaxAge > 0 {
+	if c.MaxAge > 0 && l.turnaround != nil { // an overheard line remembers by itself
 		o.Memory = listen.NewMemory(c.MaxAge, o.Dialects)
 	}
 	o.Audit = func(e gateway.Event) { d.note("gateway", auditText(e)) }

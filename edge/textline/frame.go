@@ -3,29 +3,36 @@ package textline
 import "bytes"
 
 // Framing says where a line begins and ends. The zero value ends it with a line
-// feed; a carriage return before that is dropped.
+// feed; a carriage return before that is dropped. Without Start the first line
+// of a connection may be the rest of one, and is passed over.
 type Framing struct {
 	Start []byte // what comes before it does not belong to it; nil: the line begins behind the last End
 	End   []byte // nil: a line feed
 }
 
+func (f Framing) end() []byte {
+	if len(f.End) == 0 {
+		return []byte("\n")
+	}
+	return f.End
+}
+
 // maxLine bounds a line, in bytes. What is longer is noise.
 const maxLine = 4096
 
-// framer cuts what comes into lines. The zero value is a line feed's.
+// framer cuts what comes into lines.
 type framer struct {
 	Framing
 	held []byte // of the line that runs
-	lost bool   // it was too long: wait for its end
+	lost bool   // its begin is not known: wait for its end
 }
+
+func newFramer(f Framing) *framer { return &framer{Framing: f, lost: len(f.Start) == 0} }
 
 // feed takes bytes in and hands on each line that they complete, without what
 // frames it. The line is valid until emit returns. Empty lines are passed over.
 func (f *framer) feed(b []byte, emit func(line []byte)) {
-	end := f.End
-	if len(end) == 0 {
-		end = []byte("\n")
-	}
+	end := f.end()
 	for _, c := range b {
 		f.held = append(f.held, c)
 		if bytes.HasSuffix(f.held, end) {

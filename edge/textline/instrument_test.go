@@ -75,7 +75,8 @@ func TestLinesAreCutWhateverComesBetween(t *testing.T) {
 		{Framing{Start: []byte("$")}, "$GP\r\n", []string{"GP"}},
 	} {
 		for _, piece := range []int{1, 3, 1 << 20} {
-			f := framer{Framing: c.framing}
+			f := newFramer(c.framing)
+			f.feed(c.framing.end(), func([]byte) { t.Error("the rest of a line is none") })
 			var got []string
 			for b := []byte(c.in); len(b) > 0; {
 				n := min(piece, len(b))
@@ -93,9 +94,9 @@ func FuzzLine(f *testing.F) {
 	f.Add([]byte("\x02V12B9\n\x02V1\n"), true)
 	in := Instrument{Fields: append(named("v"), Field{"w", 2, 3}), Match: regexp.MustCompile(`V(?P<v>.*)`), Checksum: Sum8}
 	f.Fuzz(func(t *testing.T, b []byte, start bool) {
-		fr := framer{}
+		fr := newFramer(Framing{})
 		if start {
-			fr.Start = []byte("\x02")
+			fr = newFramer(Framing{Start: []byte("\x02")})
 		}
 		fr.feed(b, func(line []byte) {
 			if len(line) > maxLine {

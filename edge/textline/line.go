@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"skyhaul/modbus"
@@ -18,7 +19,9 @@ import (
 
 // Options describes a line of such instruments.
 type Options struct {
-	Dial        func(context.Context) (modbus.Conn, error) // opens the port
+	Dial func(context.Context) (modbus.Conn, error) // opens the port
+	// Instruments are all asked, or all send on their own: a late answer could not
+	// be told from what another says by itself.
 	Instruments map[modbus.UnitID]*Instrument
 	Framing     Framing
 	Timeout     time.Duration // longest wait for a line that was asked for; 0 is 1 s
@@ -97,17 +100,21 @@ type session struct {
 	lines  chan line // closed when the port is gone
 	gone   bool
 	latest map[modbus.UnitID]reading
-	owing  bool // a request was not answered in time
-	deaf   bool // lines are not understood, and that was told
+	asked  atomic.Bool // a request was sent
+	owing  bool        // a request was not answered in time
+	deaf   bool        // lines are not understood, and that was told
 }
 
 // listen cuts what the port brings into lines until it is closed or gone.
 func (s *session) listen() {
 	defer close(s.lines)
-	f := framer{Framing: s.o.Framing}
+	f := newFramer(s.o.Framing)
 	buf := make([]byte, 512)
-	for {
+	for first := true; ; first = false {
 		n, err := s.port.Read(buf)
+		if first && s.asked.Load() {
+			f.lost = false // nothing came before the request: this is its answer
+		}
 		f.feed(buf[:n], func(text []byte) {
 			l := line{slices.Clone(text), time.Now()}
 			for {
@@ -176,7 +183,7 @@ func (s *session) read(unit modbus.UnitID, in *Instrument) []float64 {
 			}
 			s.take(l, unit)
 		case <-deadline.C:
-			s.owing = in.Request != nil
+			s.owing = s.owing || in.Request != nil
 			return nil
 		}
 	}
@@ -190,6 +197,7 @@ func (s *session) ask(in *Instrument) bool {
 	if s.gone || s.port.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
 		return false
 	}
+	s.asked.Store(true)
 	_, err := s.port.Write(in.Request)
 	return err == nil
 }
@@ -226,8 +234,8 @@ func (s *session) settle() {
 	}
 }
 
-// take gives a line to the instrument it is of: the one that was asked, or one
-// that sends on its own.
+// take gives a line to the instrument that was asked, or to the one of those
+// that send on their own that it fits.
 func (s *session) take(l line, asked modbus.UnitID) {
 	var why error
 	for _, unit := range s.candidates(asked) {
@@ -248,15 +256,13 @@ func (s *session) take(l line, asked modbus.UnitID) {
 	}
 }
 
-// candidates returns the units that a line may be of.
+// candidates returns the units that a line may be of: what comes while nobody is
+// asked is of no instrument that wants to be.
 func (s *session) candidates(asked modbus.UnitID) (units []modbus.UnitID) {
 	for _, unit := range slices.Sorted(maps.Keys(s.o.Instruments)) {
-		if s.o.Instruments[unit].Request == nil && unit != asked {
+		if unit == asked || s.o.Instruments[unit].Request == nil {
 			units = append(units, unit)
 		}
-	}
-	if s.o.Instruments[asked] != nil {
-		units = append([]modbus.UnitID{asked}, units...)
 	}
 	return units
 }

@@ -155,6 +155,24 @@ func TestStreamIsReadWhileItIsFresh(t *testing.T) {
 	})
 }
 
+// A port is opened in the middle of a line.
+func TestRestOfALineIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		level := &textline.Instrument{Fields: []textline.Field{{Name: "v"}}, Match: regexp.MustCompile(`^(?P<v>[\d.]+)$`)}
+		l := plug(t, map[modbus.UnitID]*textline.Instrument{9: level}, func(port net.Conn) {
+			for _, piece := range []string{"3.45\r\n", "12", "3.46\r\n"} { // of 123.45 and 123.46
+				fmt.Fprint(port, piece)
+				time.Sleep(400 * time.Millisecond)
+			}
+		})
+		v, err := values(t.Context(), l, 9, 1)
+		if err != nil || v[0] != 123.46 {
+			t.Errorf("%v %v, want 123.46", v, err)
+		}
+		time.Sleep(time.Second) // until all was sent
+	})
+}
+
 func TestLostPortIsOpenedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opened := 0
