@@ -36,6 +36,10 @@ func (r *reader) harvest(t *table, u *unit, site Site) {
 	if len(s.Archives) == 0 && s.Log == nil || len(r.probs.errs) > 0 {
 		return
 	}
+	if u.overheard {
+		t.fail("on", "is a line that is only listened to: nothing is asked there, and archives and logs must be")
+		return
+	}
 	if u.dialect == nil {
 		t.fail("dialect", "must be enron: plain Modbus has no archives")
 		return

@@ -216,7 +216,7 @@ func (c *counting) set(l *located) {
 	case c.addresses == "modicon" && l.form == plainForm:
 		values["address"] = fmt.Sprintf("%0*d", l.digits, n)
 		return
-	case c.addresses == "modicon", l.form == iecForm && c.addresses == "one-based":
+	case c.addresses == "modicon", c.addresses == "one-based" && (l.form == iecForm || l.form == doubleForm || l.form == hexForm):
 		l.of.fail("address", "%q is %s, not an address in %s notation", l.text, formNames[l.form], c.addresses)
 		return
 	case l.form == prefixForm && c.addresses == "zero-based":

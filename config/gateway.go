@@ -58,6 +58,9 @@ func (r *reader) gateway(t *table, ls []Line, us []*unit) Gateway {
 		g.Options.Units[0], g.Options.Units[255] = id, id
 	}
 	for _, wt := range t.subs("write") {
+		if ls[i].Listen > 0 {
+			t.fail("write", "can't be: line %q is only listened to", g.Line)
+		}
 		g.Options.Writes = append(g.Options.Writes, wt.write(on, g.TLS)...)
 	}
 	return g

@@ -313,3 +313,14 @@ func BenchmarkTagListOf50000Rows(b *testing.B) {
 		}
 	}
 }
+
+// %MD100 and 0x64 are numbers on the wire: where one is the first they are no
+// addresses.
+func TestWireFormsAreNotCountedFromOne(t *testing.T) {
+	for _, text := range []string{"tag;address;type\nA;%MD100;int32\nB;%MD101;int32\nC;5;uint16\n", "tag;address;type\nA;0x64;uint16\nB;7;uint16\n"} {
+		_, err := readImport("l.csv", []byte(text), ImportOptions{Unit: 1, Addresses: "one-based"})
+		if err == nil || !strings.Contains(err.Error(), "not an address in one-based notation") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (r *reader) line(t *table) Line {
 		StopBits: t.integer("stop_bits", 1, 1, 2),
 	}
 	c.RS485 = t.rs485()
-	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}}}
+	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}, Exclusive: map[modbus.UnitID][]bus.Range{}}}
 	switch t.choice("framing", "rtu", "rtu", "ascii", "text") {
 	case "ascii":
 		l.Bus.Framing = modbus.ASCII
@@ -122,7 +122,7 @@ func (r *reader) endpoint(t *table) Line {
 	if l.Address != "" {
 		t.checkAddress("address", l.Address)
 	}
-	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}}
+	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}, Exclusive: map[modbus.UnitID][]bus.Range{}}
 	l.Bus.Framing = streams[t.choice("framing", "tcp", "tcp", "rtu-over-tcp", "ascii-over-tcp")]
 	l.TLS = r.tls(t, l.Bus.Framing)
 	if l.TLS != nil && !t.has("server_name") {

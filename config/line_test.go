@@ -49,3 +49,16 @@ func TestDriversDirectionKeysNeedTheDriver(t *testing.T) {
 		}
 	}
 }
+
+// Nothing can be asked on a line that is only listened to.
+func TestOverheardLineHasNoArchivesAndNoWrites(t *testing.T) {
+	text := strings.Replace(lineWith(`listen_only = "10s"`), "id = 1\naddresses", "id = 1\ndialect = \"enron\"\naddresses", 1)
+	_, err := load(t, strings.Replace(text, "[[group]]", "[unit.log]\nid = 5\nfields = [\"a uint16\"]\n[[group]]", 1))
+	if err == nil || !strings.Contains(err.Error(), `unit "u": on: is a line that is only listened to`) {
+		t.Error(err)
+	}
+	_, err = load(t, text+"[[gateway]]\nline = \"l\"\nlisten = \":1502\"\n[[gateway.write]]\nunit = \"u\"\naddresses = [\"7\"]\n")
+	if err == nil || !strings.Contains(err.Error(), `write: can't be: line "l" is only listened to`) {
+		t.Error(err)
+	}
+}

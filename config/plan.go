@@ -114,14 +114,14 @@ func (r *reader) overloaded(c *Config) {
 
 // Arithmetic says how a pass comes to take what it takes, such as
 // "4 requests of 26.7ms and 96 bytes of values at 1.042ms: 9600 baud 8N1".
-func (g *GroupPlan) Arithmetic(l *Line) string {
+func (p *GroupPlan) Arithmetic(l *Line) string {
 	c := l.cost()
 	requests := "request"
-	if g.Requests > 1 {
+	if p.Requests > 1 {
 		requests = "requests"
 	}
-	text := fmt.Sprintf("%d %s of %v and %d bytes of values at %v", g.Requests, requests,
-		(c.Exchange + c.Turnaround).Round(100*time.Microsecond), g.Bytes, c.Byte.Round(time.Microsecond))
+	text := fmt.Sprintf("%d %s of %v and %d bytes of values at %v", p.Requests, requests,
+		(c.Exchange + c.Turnaround).Round(100*time.Microsecond), p.Bytes, c.Byte.Round(time.Microsecond))
 	if l.Serial != nil {
 		text += ": " + l.Serial.String()
 	}

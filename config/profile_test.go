@@ -76,18 +76,17 @@ func TestArchiveOfAProfileIsCompleted(t *testing.T) {
 	}
 }
 
-// They are counted as the profile counts, never from zero for want of a word.
-func TestPartsOfAProfilesUnitAreCountedAsTheProfileCounts(t *testing.T) {
-	c, err := load(t, strings.Replace(profiled("name = \"siemens-fus1010\"\nfirst_id = 100"), "id = 1\n", "id = 1\navoid = [\"40100-40109\"]\n", 1))
-	if err != nil {
-		t.Fatal(err)
+// What is counted as nobody said would open registers that nobody named.
+func TestPartsOfAProfilesUnitAreNotCountedAsNobodySaid(t *testing.T) {
+	for _, keys := range []string{`avoid = ["40100-40109"]`, `points = "l.csv"`} {
+		_, err := load(t, strings.Replace(profiled("name = \"siemens-fus1010\"\nfirst_id = 100"), "id = 1\n", "id = 1\n"+keys+"\n", 1))
+		if err == nil || !strings.Contains(err.Error(), "addresses") {
+			t.Errorf("%s: %v", keys, err)
+		}
 	}
-	if got := c.Groups[0].Costs[1].Avoid[0]; got.Addr != 99 {
-		t.Errorf("%+v", got)
-	}
-	_, err = load(t, strings.Replace(profiled("name = \"siemens-fus1010\"\nfirst_id = 100"), "id = 1\n", "id = 1\npoints = \"l.csv\"\n", 1))
-	if err == nil || !strings.Contains(err.Error(), "addresses: is missing") {
-		t.Errorf("own points are counted as nobody said: %v", err)
+	c, err := load(t, strings.Replace(profiled("name = \"siemens-mag6000\"\nfirst_id = 100"), "id = 1\n", "id = 1\naddresses = \"modicon\"\navoid = [\"40100-40109\"]\n", 1))
+	if err != nil || c.Groups[0].Costs[1].Avoid[0].Addr != 99 || c.Groups[0].Points[0].Addr != 3000 {
+		t.Errorf("%v %+v", err, c)
 	}
 }
 

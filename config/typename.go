@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -118,7 +119,7 @@ func parseTypeName(text string) (name, order string, err error) {
 // are what is swapped where nothing else is said.
 var orders = map[string]string{
 	"": "", "be": "ABCD", "bigendian": "ABCD", "big endian": "ABCD", "msw": "ABCD", "first msw": "ABCD", "first high word": "ABCD", "normal": "ABCD",
-	"swapped": "CDAB", "swap": "CDAB", "inverse": "CDAB", "inverted": "CDAB", "reversed": "CDAB", "reverse": "CDAB", "wordswap": "CDAB",
+	"swapped": "CDAB", "swap": "CDAB", "wordswap": "CDAB",
 	"swap word": "CDAB", "swapped word": "CDAB", "swapped words": "CDAB", "lsw": "CDAB", "first lsw": "CDAB", "first low word": "CDAB",
 	"byte swap": "BADC", "byte swapped": "BADC", "bytes swapped": "BADC", "byteswap": "BADC",
 	"big byte endian swap": "BADC", "byte endian little swap": "CDAB",
@@ -131,9 +132,15 @@ var ranks = map[string]string{"3210": "ABCD", "1032": "CDAB", "2301": "BADC", "0
 // orderLetters are bytes in the order of the wire, or pairs of them.
 var orderLetters = regexp.MustCompile(`^(?:ab|ba|cd|dc|ef|fe|gh|hg)+$`)
 
+// doubtfulOrders are words that mean one order in one device and another in the
+// next.
+var doubtfulOrders = map[string]bool{
+	"little": true, "le": true, "littleendian": true, "inverse": true, "inverted": true, "reversed": true, "reverse": true,
+}
+
 // orderWords are the words in orders, and those that are in none of them.
 var orderWords = func() map[string]bool {
-	words := map[string]bool{"little": true, "le": true, "littleendian": true}
+	words := maps.Clone(doubtfulOrders)
 	for said := range orders {
 		for _, w := range strings.Fields(said) {
 			words[w] = true
@@ -161,7 +168,7 @@ func cutOrder(tokens []string) (order string, rest []string, err error) {
 	if order, ok := orders[strings.Join(of, " ")]; ok {
 		return order, rest, nil
 	}
-	if slices.ContainsFunc(of, func(w string) bool { return strings.HasPrefix(w, "l") && w != "low" && w != "lsw" }) {
+	if slices.ContainsFunc(of, func(w string) bool { return doubtfulOrders[w] }) {
 		return "", nil, errors.New("is DCBA in one device and CDAB in another: write the letters")
 	}
 	return "", tokens, nil

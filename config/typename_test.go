@@ -14,7 +14,7 @@ func TestTypesAreKnownAsPeopleWriteThem(t *testing.T) {
 		"INT": "int16", "INT16": "int16", "S16": "int16", "16 bit signed": "int16", "signed 16-bit integer": "int16", "DINT": "int32", "INT32": "int32", "32 bit signed integer": "int32",
 		"UINT": "uint16", "WORD": "uint16", "U16": "uint16", "unsigned int 16": "uint16", "UDINT": "uint32", "DWORD": "uint32", "32-bit unsigned": "uint32", "LINT": "int64", "ULINT": "uint64",
 		"Long 32": "int32", "Integer 16": "int16", "BOOL": "bool", "Bit": "bool", "1 bit": "", "Booléen": "bool", "Digital": "bool", "BCD": "bcd16", "BCD32": "bcd32", "32 bit BCD": "bcd32",
-		"float swapped": "float32 CDAB", "Float inverse": "float32 CDAB", "FLOAT32 CDAB": "float32 CDAB", "REAL (CD AB)": "float32 CDAB", "Float BE": "float32 ABCD",
+		"float swapped": "float32 CDAB", "FLOAT32 CDAB": "float32 CDAB", "REAL (CD AB)": "float32 CDAB", "Float BE": "float32 ABCD",
 		"UINT32 word swap": "uint32 CDAB", "float, low word first": "float32 CDAB", "Float byte swapped": "float32 BADC", "LREAL swapped": "float64 CDAB", "DOUBLE GHEFCDAB": "float64 GHEFCDAB",
 		"CDAB": " CDAB",
 	} {
@@ -33,7 +33,7 @@ func TestTypesAreKnownAsPeopleWriteThem(t *testing.T) {
 
 func TestTypesThatMeanSeveralThingsAreExplained(t *testing.T) {
 	for text, want := range map[string]string{
-		"INTEGER": "16 bits in one list and 32 in another", "LONG": "32 bits in one list and 64 in another", "float little endian": "DCBA in one device and CDAB in another",
+		"INTEGER": "16 bits in one list and 32 in another", "LONG": "32 bits in one list and 64 in another", "float little endian": "DCBA in one device and CDAB in another", "Float inverse": "DCBA in one device and CDAB in another",
 		"REAL LE": "DCBA in one device and CDAB in another", "BYTE": "half a register", "AI": "kind of signal", "STRING": "is text", "unsigned": "how many bits", "float16": "how many bits",
 		"DINT16": "is not one of bool", "WORD 32": "is not one of bool", "Pt100": "is not one of bool", "?": "is not one of bool",
 	} {
@@ -46,7 +46,7 @@ func TestTypesThatMeanSeveralThingsAreExplained(t *testing.T) {
 func TestOrdersAreKnownAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]string{
 		"ABCD": "ABCD", "cdab": "CDAB", "CD AB": "CDAB", "BA-DC": "BADC", "DCBA": "DCBA", "big endian": "ABCD", "Word swap": "CDAB", "1-0-3-2": "CDAB", "0123": "DCBA",
-		"3-2-1-0": "ABCD", "2-3-0-1": "BADC", "LSW first": "CDAB", "MSW first": "ABCD", "byte swap": "BADC", "little endian": "", "Big-endian byte swap": "BADC", "Little-endian byte swap": "CDAB",
+		"3-2-1-0": "ABCD", "2-3-0-1": "BADC", "LSW first": "CDAB", "MSW first": "ABCD", "byte swap": "BADC", "little endian": "", "reversed": "", "Big-endian byte swap": "BADC", "Little-endian byte swap": "CDAB",
 		"yes": "", "ABBA": "", "normal order": "ABCD",
 	} {
 		if got, err := parseOrderName(text); got != want || (err == nil) != (want != "") {

@@ -45,6 +45,7 @@ type unit struct {
 	text       *textline.Instrument // nil for Modbus
 	points     []placed
 	archives   []*table // of its profile
+	overheard  bool
 	harvest    *archive.Spec
 	where      string // in the file
 }
@@ -103,7 +104,6 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 		ls[i].Bus.Gap[u.id] = gap
 		u.cost = ls[i].cost()
 	}
-	u.addresses = theirs.addresses
 	if u.text != nil {
 		u.addresses = "zero-based"
 	} else if t.has("addresses") {
@@ -119,6 +119,10 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 	u.cost.Dialect = u.dialect
 	u.cost.Avoid = t.ranges("avoid", u)
 	u.cost.Exclusive = t.ranges("exclusive", u)
+	if i >= 0 {
+		ls[i].Bus.Exclusive[u.id] = u.cost.Exclusive
+		u.overheard = ls[i].Listen > 0
+	}
 	for _, row := range rows {
 		r.place(u, theirs, row)
 	}
@@ -133,7 +137,7 @@ var dialects = map[string]modbus.Dialect{"modbus": nil, "enron": modbus.Enron()}
 // "input 100-199", in its own notation.
 func (t *table) ranges(key string, u *unit) (rs []bus.Range) {
 	if t.has(key) && u.addresses == "" {
-		t.fail(key, "can't be counted before the unit's addresses are given")
+		t.fail(key, `can't be counted: say "modicon", "zero-based" or "one-based" in addresses`)
 		return nil
 	}
 	for _, s := range t.words(key) {
@@ -303,6 +307,7 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 				index[key] = i
 				gs = append(gs, Group{Line: u.line, Group: scan.Group{Name: p.group, Interval: interval, Costs: map[modbus.UnitID]bus.Cost{}}})
 			}
+			u.clears(&r.probs, &p)
 			gs[i].Costs[u.id] = u.cost
 			gs[i].Points = append(gs[i].Points, p.Point)
 		}
@@ -313,4 +318,18 @@ func (r *reader) groups(root *table, us []*unit) (gs []Group) {
 		}
 	}
 	return gs
+}
+
+// clears reports a point of another group in an exclusive range: each group
+// reads it by itself, and clears it for the other.
+func (u *unit) clears(probs *problems, p *placed) {
+	for i := range u.points {
+		other := &u.points[i]
+		for _, e := range u.cost.Exclusive {
+			if other.ID < p.ID && other.group != p.group && e.Touches(p.Range()) && e.Touches(other.Range()) {
+				probs.add("%s: tag %q: group: %q is in one exclusive range with tag %q of group %q: each group's read clears it for the other", p.where, p.Tag, p.group, other.Tag, other.group)
+				return
+			}
+		}
+	}
 }

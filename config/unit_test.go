@@ -86,3 +86,20 @@ func TestSecureEndpointNeedsItsFiles(t *testing.T) {
 		}
 	}
 }
+
+// A read of an exclusive range clears it.
+func TestExclusiveRangeIsOneGroupsAndKnownToTheLine(t *testing.T) {
+	const two = "address = 40001\ngroup = \"fast\"\n[[unit.point]]\nid = 2\ntag = \"N2\"\naddress = 40002\ngroup = "
+	slow := "[[group]]\nname = \"slow\"\ninterval = \"1h\"\n"
+	c, err := load(t, unitWith("modicon", `exclusive = ["40001-40002"]`, two+`"fast"`)+slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Lines[0].Bus.Exclusive[1]) != 1 {
+		t.Errorf("the line's are %v", c.Lines[0].Bus.Exclusive)
+	}
+	_, err = load(t, unitWith("modicon", `exclusive = ["40001-40002"]`, two+`"slow"`)+slow)
+	if err == nil || !strings.Contains(err.Error(), `tag "N2": group: "slow" is in one exclusive range with tag "PT" of group "fast"`) {
+		t.Error(err)
+	}
+}

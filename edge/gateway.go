@@ -74,17 +74,25 @@ func (d *Daemon) serve(ctx context.Context, g *door) error {
 }
 
 func (d *Daemon) listenAt(ctx context.Context, c *config.Gateway) (net.Listener, error) {
-	var secure *tls.Config
-	if c.TLS != nil {
-		cert, clients, err := d.certificate(c.TLS)
-		if err != nil {
-			return nil, err
-		}
-		secure = modbus.ServerTLS(cert, clients)
+	if c.TLS == nil {
+		return new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	}
+	if _, err := d.serverTLS(c.TLS); err != nil {
+		return nil, err
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
-	if err != nil || secure == nil {
-		return ln, err
+	if err != nil {
+		return nil, err
 	}
-	return tls.NewListener(ln, secure), nil
+	return tls.NewListener(ln, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.serverTLS(c.TLS) }}), nil
+}
+
+// serverTLS reads its files for each client: certificates are renewed while the
+// daemon runs.
+func (d *Daemon) serverTLS(c *config.TLS) (*tls.Config, error) {
+	cert, clients, err := d.certificate(c)
+	if err != nil {
+		return nil, err
+	}
+	return modbus.ServerTLS(cert, clients), nil
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"maps"
 	"math"
@@ -46,14 +47,18 @@ func Dial(o Options) func(context.Context) (modbus.Conn, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	deaf := new(atomic.Bool)
 	return func(ctx context.Context) (modbus.Conn, error) {
+		if o.mixed() {
+			return nil, errMixed
+		}
 		port, err := o.Dial(ctx)
 		if err != nil {
 			return nil, err
 		}
 		near, far := net.Pipe()
 		c := &conn{Conn: near, port: port}
-		s := &session{o: o, port: port, lines: make(chan line, heldLines), latest: map[modbus.UnitID]reading{}}
+		s := &session{o: o, port: port, lines: make(chan line, heldLines), latest: map[modbus.UnitID]reading{}, deaf: deaf}
 		c.running.Go(func() {
 			defer far.Close() // the client sees that the port is gone
 			s.listen()
@@ -63,6 +68,18 @@ func Dial(o Options) func(context.Context) (modbus.Conn, error) {
 		})
 		return c, nil
 	}
+}
+
+var errMixed = errors.New("instruments that are asked and such that send on their own share a line")
+
+func (o *Options) mixed() bool {
+	asked := 0
+	for _, in := range o.Instruments {
+		if in.Request != nil {
+			asked++
+		}
+	}
+	return asked > 0 && asked < len(o.Instruments)
 }
 
 // conn is the client's end.
@@ -95,14 +112,16 @@ type reading struct {
 // session is one connection. What listen doesn't use belongs to Handle, which
 // is called by one goroutine.
 type session struct {
-	o      Options
-	port   modbus.Conn
-	lines  chan line // closed when the port is gone
-	gone   bool
-	latest map[modbus.UnitID]reading
-	asked  atomic.Bool // a request was sent
-	owing  bool        // a request was not answered in time
-	deaf   bool        // lines are not understood, and that was told
+	o       Options
+	port    modbus.Conn
+	lines   chan line // closed when the port is gone
+	gone    bool
+	latest  map[modbus.UnitID]reading
+	asked   atomic.Bool  // a request was sent
+	owing   bool         // a request was not answered in time
+	strange []byte       // the last line that means nothing
+	why     error        // and why not
+	deaf    *atomic.Bool // nothing else comes, and that was told; of all connections
 }
 
 // listen cuts what the port brings into lines until it is closed or gone.
@@ -173,6 +192,7 @@ func (s *session) read(unit modbus.UnitID, in *Instrument) []float64 {
 	defer deadline.Stop()
 	for {
 		if last, ok := s.latest[unit]; ok && !last.at.Before(oldest) {
+			s.hears()
 			return last.values
 		}
 		select {
@@ -184,6 +204,7 @@ func (s *session) read(unit modbus.UnitID, in *Instrument) []float64 {
 			s.take(l, unit)
 		case <-deadline.C:
 			s.owing = s.owing || in.Request != nil
+			s.hearsNothing(unit)
 			return nil
 		}
 	}
@@ -237,22 +258,17 @@ func (s *session) settle() {
 // take gives a line to the instrument that was asked, or to the one of those
 // that send on their own that it fits.
 func (s *session) take(l line, asked modbus.UnitID) {
-	var why error
 	for _, unit := range s.candidates(asked) {
 		in := s.o.Instruments[unit]
 		values, err := in.Parse(l.text)
 		if err == nil {
 			s.latest[unit] = reading{values, l.at}
-			s.understood()
 			return
 		}
 		if in.Request != nil && bytes.Equal(l.text, bytes.TrimRight(in.Request, "\r\n")) {
 			return // an echo
 		}
-		why = err
-	}
-	if why != nil {
-		s.misunderstood(l.text, why)
+		s.strange, s.why = l.text, err
 	}
 }
 
@@ -267,17 +283,17 @@ func (s *session) candidates(asked modbus.UnitID) (units []modbus.UnitID) {
 	return units
 }
 
-func (s *session) understood() {
-	if s.deaf {
+func (s *session) hears() {
+	if s.deaf.CompareAndSwap(true, false) {
 		s.o.Log.Info("lines of text are understood again")
-		s.deaf = false
 	}
 }
 
-// misunderstood tells of the first of the lines that mean nothing.
-func (s *session) misunderstood(text []byte, err error) {
-	if !s.deaf {
-		s.o.Log.Warn("a line of text is not understood", "text", string(text[:min(len(text), 120)]), "err", err)
-		s.deaf = true
+// hearsNothing tells, once, what came in place of the line that was waited for.
+// Lines of other kinds beside it are nobody's concern.
+func (s *session) hearsNothing(unit modbus.UnitID) {
+	if s.strange != nil && s.deaf.CompareAndSwap(false, true) {
+		s.o.Log.Warn("lines of text are not understood", "unit", unit, "last", string(s.strange[:min(len(s.strange), 120)]), "err", s.why)
 	}
+	s.strange = nil
 }

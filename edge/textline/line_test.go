@@ -2,14 +2,18 @@ package textline_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"regexp"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,8 +40,13 @@ func station() *textline.Instrument {
 // plug runs a line of bus on such instruments; behind the port stands serve.
 func plug(t *testing.T, ins map[modbus.UnitID]*textline.Instrument, serve func(port net.Conn)) *bus.Line {
 	t.Helper()
+	return plugLogged(t, io.Discard, ins, serve)
+}
+
+func plugLogged(t *testing.T, log io.Writer, ins map[modbus.UnitID]*textline.Instrument, serve func(port net.Conn)) *bus.Line {
+	t.Helper()
 	dial := textline.Dial(textline.Options{
-		Instruments: ins, Timeout: time.Second,
+		Instruments: ins, Timeout: time.Second, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Dial: func(context.Context) (modbus.Conn, error) {
 			near, far := net.Pipe()
 			go serve(far)
@@ -54,6 +63,7 @@ func plug(t *testing.T, ins map[modbus.UnitID]*textline.Instrument, serve func(p
 	t.Cleanup(func() {
 		cancel()
 		<-ended
+		time.Sleep(time.Minute) // until serve has noticed
 	})
 	return l
 }
@@ -169,7 +179,41 @@ func TestRestOfALineIsNone(t *testing.T) {
 		if err != nil || v[0] != 123.46 {
 			t.Errorf("%v %v, want 123.46", v, err)
 		}
-		time.Sleep(time.Second) // until all was sent
+	})
+}
+
+// An instrument sends lines of several kinds, as those of NMEA 0183 do.
+func TestOtherLinesAreNobodysConcern(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var unwanted atomic.Bool
+		l := plugLogged(t, &log, map[modbus.UnitID]*textline.Instrument{3: station()}, func(port net.Conn) {
+			for {
+				line := "$WIXDR,C,20\n"
+				if !unwanted.Load() {
+					line += "W5.0\n"
+				}
+				if _, err := io.WriteString(port, line); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		read := func(times int) {
+			for range times {
+				_, _ = values(t.Context(), l, 3, 1)
+				time.Sleep(time.Second)
+			}
+		}
+		read(100)
+		if log.Len() > 0 {
+			t.Errorf("all is well, and told is: %s", log.String())
+		}
+		unwanted.Store(true)
+		read(10)
+		if n := strings.Count(log.String(), "not understood"); n != 1 {
+			t.Errorf("only others come, which is told %d times: %s", n, log.String())
+		}
 	})
 }
 
