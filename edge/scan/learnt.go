@@ -198,6 +198,7 @@ func (s *Scanner) recall() {
 	for _, u := range s.units {
 		u.learnt.recall(m[u.unit], s.saved)
 		maps.DeleteFunc(u.learnt.refused, func(r bus.Range, _ time.Time) bool { return !u.asks(r) })
+		maps.DeleteFunc(u.learnt.holes, func(r bus.Range, _ time.Time) bool { return u.wants(r) })
 	}
 }
 
@@ -205,6 +206,12 @@ func (s *Scanner) recall() {
 // another configuration asked for must not be asked again.
 func (u *unitReader) asks(r bus.Range) bool {
 	return slices.Contains(u.want, r) || slices.Contains(u.cost.Exclusive, r)
+}
+
+// wants reports whether a point or an exclusive range lies in r, if only in
+// part: what was a hole between the points of another configuration hides them.
+func (u *unitReader) wants(r bus.Range) bool {
+	return slices.ContainsFunc(u.want, r.Touches) || slices.ContainsFunc(u.cost.Exclusive, r.Touches)
 }
 
 func (s *Scanner) rememberHourly() {

@@ -333,3 +333,64 @@ func (l *limited) Do(ctx context.Context, c bus.Class, unit modbus.UnitID, req m
 	}
 	return l.line.Do(ctx, c, unit, req)
 }
+
+// What another configuration left out is no hole any more where a point or an
+// exclusive range came in.
+func TestNoHoleOfBeforeHidesANewPoint(t *testing.T) {
+	tests := []struct {
+		name      string
+		exclusive []bus.Range
+		blocks    []modbus.Request // of the last pass
+	}{
+		{"a point", nil, []modbus.Request{{Function: 3, Addr: 0, Quantity: 5}}},
+		{"an exclusive range", []bus.Range{{Function: 3, Addr: 1, Quantity: 2}}, []modbus.Request{
+			{Function: 3, Addr: 0, Quantity: 1}, {Function: 3, Addr: 1, Quantity: 2}, {Function: 3, Addr: 4, Quantity: 1},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var m values
+				o := scan.Options{Memory: &m, MemoryName: "learnt"}
+				b := bank(map[uint16]uint16{0: 1, 4: 2})
+				l := newLine(map[modbus.UnitID]*modbus.Bank{1: b})
+				g := group(register(1, 1, 0), register(2, 1, 4))
+				scanWith(t, 10*time.Second, g, l, o)
+				b.Set(modbus.HoldingRegisters, 1, 7, 8, 9)
+				g = group(register(1, 1, 0), register(2, 1, 4), register(3, 1, 2))
+				c := g.Costs[1]
+				c.Exclusive = tt.exclusive
+				g.Costs[1] = c
+				s := scanWith(t, 3500*time.Millisecond, g, l, o)
+				if diff := cmp.Diff([]string{"good", "good", "good"}, qualities(s)); diff != "" {
+					t.Error(diff)
+				}
+				last := l.requests[len(l.requests)-len(tt.blocks):]
+				if diff := cmp.Diff(tt.blocks, last); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// A limit outlives the configuration that it was learnt with.
+func TestNoLimitOfBeforeHidesALongerPoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := values{saved: map[string][]byte{"learnt": []byte(`{"1":{"registers":{"most":1,"again":"9999-01-01T00:00:00Z"}}}`)}}
+		b := new(modbus.Bank)
+		b.Set(modbus.HoldingRegisters, 0, make([]uint16, 20)...)
+		l := newLine(map[modbus.UnitID]*modbus.Bank{1: b})
+		double := register(2, 1, 4)
+		double.Type = point.Float64
+		double.Format.Order, _ = modbus.ParseOrder("ABCDEFGH")
+		g := group(register(1, 1, 0), double, register(3, 1, 12))
+		c := g.Costs[1]
+		c.Exclusive = []bus.Range{{Function: 3, Addr: 12, Quantity: 2}}
+		g.Costs[1] = c
+		s := scanWith(t, 10*time.Second, g, l, scan.Options{Memory: &m, MemoryName: "learnt"})
+		if diff := cmp.Diff([]string{"good", "good", "good"}, qualities(s)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
