@@ -17,7 +17,12 @@
 //
 // One read gives the entries since the last acknowledged read, as many as go
 // into an answer. They are put, made durable and noted; only then is the read
-// acknowledged, and the next one made, until there is nothing.
+// acknowledged, and the next one made, until there is nothing. Entries that come
+// again, because the acknowledgement was lost or the unit confirms it and forgets
+// nothing, are known and left out, those behind them taken; the latter is an error
+// that lasts until the unit does forget. Where a unit logs all of an answer once
+// more, the same to the second and the value, right behind its acknowledgement,
+// that can't be told apart and is taken for the first.
 //
 // # What a crash leaves
 //

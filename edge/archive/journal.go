@@ -36,31 +36,37 @@ func newJournal(h *Harvester, l Log) (*journal, error) {
 	return j, nil
 }
 
-// once reads answers until there is none with an entry.
+// once reads answers until there is none with an entry. What the unit confirms
+// as acknowledged stays pending until an answer shows that it is forgotten.
 func (j *journal) once(ctx context.Context) error {
 	if err := j.unstick(ctx); err != nil {
 		return err
 	}
-	var acked []digest
+	confirmed, again := false, false
 	for range maxAnswers {
 		entries, err := j.answer(ctx)
-		if err != nil || len(entries) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(entries) == 0 {
+			return j.forget()
 		}
 		digests := digestsOf(entries)
-		if slices.Equal(digests, acked) {
-			return errAgain
+		known := overlap(j.s.pending, digests)
+		if confirmed && !again && known < len(j.s.pending) {
+			known = 0 // it did forget: these are like the last ones, and others
 		}
-		if err := j.take(ctx, entries, digests); err != nil {
+		again = known > 0
+		if err := j.take(ctx, entries, digests, known); err != nil {
 			return err
+		}
+		if confirmed && again {
+			return errAgain
 		}
 		if _, err := j.h.do(ctx, modbus.WriteCoil(j.l.Ack, true)); err != nil {
 			return fmt.Errorf("acknowledge log: %w", err)
 		}
-		if err := j.store(journalState{next: j.s.next}); err != nil {
-			return err
-		}
-		acked = digests
+		confirmed = true
 	}
 	return nil
 }
@@ -82,9 +88,8 @@ func digestsOf(entries [][]byte) (all []digest) {
 	return all
 }
 
-// take makes durable what of an answer is new.
-func (j *journal) take(ctx context.Context, entries [][]byte, digests []digest) error {
-	known := overlap(j.s.pending, digests)
+// take makes durable what of an answer is behind the known entries.
+func (j *journal) take(ctx context.Context, entries [][]byte, digests []digest, known int) error {
 	if known == len(entries) {
 		return nil
 	}
@@ -97,6 +102,14 @@ func (j *journal) take(ctx context.Context, entries [][]byte, digests []digest) 
 		return err
 	}
 	return j.store(journalState{next: next, pending: digests})
+}
+
+// forget notes that nothing is pending: the unit has an empty log.
+func (j *journal) forget() error {
+	if len(j.s.pending) == 0 {
+		return nil
+	}
+	return j.store(journalState{next: j.s.next})
 }
 
 // store saves s and takes it over; where it can't be saved, nothing has happened.

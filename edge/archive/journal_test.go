@@ -1,11 +1,15 @@
 package archive
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"skyhaul/edge/point"
 	"skyhaul/modbus"
@@ -173,15 +177,128 @@ func TestLostAcknowledgementIsSentAgain(t *testing.T) {
 	s.checkEntries(span(0, 6)...)
 }
 
-func TestUnitThatTakesNoAcknowledgement(t *testing.T) {
-	s := logged(t, 3)
+// deafSpec is a unit that confirms acknowledgements and forgets nothing.
+func (s *site) deafSpec() Spec {
+	const other = 1001 // a coil that clears no log
+	s.meter.Set(modbus.Coils, other, 0)
 	sp := logSpec()
-	sp.Log = &Log{ID: events.ID, Name: "events", Address: events.Address, Layout: events.Layout, Ack: 1001} // a coil that clears nothing
-	s.meter.Set(modbus.Coils, 1001, 0)
-	if err := s.once(s.harvester(sp)); !errors.Is(err, errAgain) {
-		t.Errorf("got %v", err)
+	sp.Log.Ack = other
+	return sp
+}
+
+func TestUnitThatForgetsNothing(t *testing.T) {
+	for name, restart := range map[string]bool{"one run": false, "many runs": true} {
+		t.Run(name, func(t *testing.T) {
+			s := logged(t, 3)
+			sp := s.deafSpec()
+			h := s.harvester(sp)
+			for pass := range 12 {
+				if pass == 6 {
+					s.meter.Archives.Log(modbus.EnronLog, entry(3), entry(4))
+				}
+				if err := s.once(h); !errors.Is(err, errAgain) {
+					t.Errorf("pass %d: %v", pass, err)
+				}
+				if restart {
+					h = s.harvester(sp)
+				}
+			}
+			s.checkEntries(span(0, 4)...)
+			for n := range 20 { // more than an answer holds
+				s.meter.Archives.Log(modbus.EnronLog, entry(5+n))
+			}
+			for range 3 {
+				if err := s.once(h); !errors.Is(err, errAgain) {
+					t.Error(err)
+				}
+			}
+			s.checkEntries(span(0, 11)...)
+			s.pass(s.harvester(logSpec()))
+			s.checkEntries(span(0, 24)...)
+		})
 	}
-	s.checkEntries(0, 1, 2)
+}
+
+// TestUnitThatForgetsNothingDropsItsOldest has an entry logged at each request,
+// so that a full log drops one between an acknowledgement and the next read too.
+func TestUnitThatForgetsNothingDropsItsOldest(t *testing.T) {
+	s := logged(t, 5)
+	h := s.harvester(s.deafSpec())
+	if err := s.once(h); !errors.Is(err, errAgain) {
+		t.Error(err)
+	}
+	first := 0
+	s.reading = func() {
+		first++
+		m := newMeter(hours)
+		m.Set(modbus.Coils, 1001, 0)
+		for n := range 5 {
+			m.Archives.Log(modbus.EnronLog, entry(first+n))
+		}
+		s.meter = m
+	}
+	for range 4 {
+		if err := s.once(h); !errors.Is(err, errAgain) {
+			t.Error(err)
+		}
+	}
+	s.checkEntries(span(0, first+4)...)
+}
+
+// TestPowerLossWithAUnitThatForgetsNothing cuts the power at each step of its
+// first two passes: an entry may come twice, but under one number.
+func TestPowerLossWithAUnitThatForgetsNothing(t *testing.T) {
+	for crash := range 24 {
+		for _, after := range []bool{false, true} {
+			s := logged(t, 3)
+			sp := s.deafSpec()
+			s.crash, s.after = 1+crash, after
+			h := s.harvester(sp)
+			for pass := range 2 {
+				_ = s.once(h) // errAgain, or no power
+				s.meter.Archives.Log(modbus.EnronLog, entry(3+pass))
+			}
+			s.ram, s.dead, s.crash = nil, false, 0
+			h = s.harvester(sp)
+			for range 3 {
+				if err := s.once(h); !errors.Is(err, errAgain) {
+					t.Error(err)
+				}
+			}
+			all := s.records()
+			for i, v := range volumes(all) {
+				if int(all[i].Index) != v {
+					t.Errorf("step %d, after %v: entry %d has number %d", 1+crash, after, v, all[i].Index)
+				}
+			}
+			if last := all[len(all)-1]; last.Index != 5 {
+				t.Errorf("step %d, after %v: the last of 5 entries has number %d", 1+crash, after, last.Index)
+			}
+		}
+	}
+}
+
+func TestStatusTellsThatALogIsNotForgotten(t *testing.T) {
+	m := newMeter(hours)
+	m.Archives.Log(modbus.EnronLog, entry(0))
+	inBubble(t, m, func(t *testing.T, p *plant) {
+		s := newSite(t, m)
+		h, err := New(s.deafSpec(), Options{
+			Bus: p, Sink: s, Sync: s.sync, State: s, Logger: slog.New(slog.DiscardHandler), Now: func() (st point.Stamp) { return },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { h.Run(ctx) })
+		time.Sleep(time.Hour)
+		if st := h.Status()[0]; !errors.Is(st.Err, errAgain) || st.Records != 1 {
+			t.Errorf("status %+v", st)
+		}
+		cancel()
+		wg.Wait()
+	})
 }
 
 func TestLogThatIsEmpty(t *testing.T) {
@@ -211,6 +328,14 @@ func TestSameEntryOnceMoreIsAnother(t *testing.T) {
 	s.meter.Archives.Log(modbus.EnronLog, entry(0))
 	s.pass(s.harvester(logSpec()))
 	s.checkEntries(0, 0)
+}
+
+// TestEntryLikeTheLastOfAnAnswer has two alike, the second in the next answer.
+func TestEntryLikeTheLastOfAnAnswer(t *testing.T) {
+	s := logged(t, 12)
+	s.meter.Archives.Log(modbus.EnronLog, entry(11), entry(12))
+	s.pass(s.harvester(logSpec()))
+	s.checkEntries(append(span(0, 11), 11, 12)...)
 }
 
 func TestLogThatDropsItsOldestEntries(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 )
 
 // TestRandomHistories plays hours, entries, power cuts, failing stores and lost
-// acknowledgements in random order. Every hour must end up at the hub or lie in a
+// acknowledgements in random order, with a log that is cleared or never is. Every hour must end up at the hub or lie in a
 // gap that is said, every entry at the hub, and nothing that never was.
 func TestRandomHistories(t *testing.T) {
 	for seed := range uint64(60) {
@@ -39,6 +39,9 @@ func newHistory(t *testing.T, seed uint64) *history {
 	a := hours
 	a.Records, a.First, a.Index.Next = 8, uint16(seed&1), seed&2 != 0
 	h := &history{site: newSite(t, newMeter(a)), name: fmt.Sprintf("seed %d", seed), r: rand.New(rand.NewPCG(seed, 3)), spec: spec(a, events)}
+	if seed&4 != 0 {
+		h.spec.Log = h.deafSpec().Log
+	}
 	h.running = h.harvester(h.spec)
 	return h
 }
@@ -75,6 +78,10 @@ func (h *history) step() {
 
 func (h *history) end() {
 	h.crash, h.meter.loseAck = 0, false
+	if h.spec.Log.Ack != events.Ack {
+		h.spec.Log.Ack = events.Ack // from now on it is cleared
+		h.running = h.harvester(h.spec)
+	}
 	for range 2 {
 		h.pass(h.running)
 	}

@@ -74,8 +74,8 @@ func (s *ringState) parse(b []byte) error {
 // journalState is what is remembered of a log.
 type journalState struct {
 	next uint32 // number that the next entry gets
-	// pending are the entries of the last answer, of which it isn't known
-	// whether the instrument has forgotten them; the last has number next-1.
+	// pending are the entries of the last answer, until it is known that the
+	// instrument has forgotten them; the last has number next-1.
 	pending []digest
 }
 
