@@ -64,13 +64,14 @@ type entry struct {
 	Epoch    string          `json:"epoch"`
 	Seq      bufferstore.Seq `json:"seq"`
 	Last     bufferstore.Seq `json:"last,omitempty"` // of a gap
-	Kind     string          `json:"kind"`           // epoch, gap, scan, event, note, or the number of another kind
+	Kind     string          `json:"kind"`           // epoch, gap, scan, event, note, archive, or the number of another kind
 	Parent   string          `json:"parent,omitempty"`
 	Lost     string          `json:"lost,omitempty"`
 	Time     string          `json:"time,omitempty"`
 	Group    string          `json:"group,omitempty"`
 	Readings []reading       `json:"readings,omitempty"`
 	Event    *event          `json:"event,omitempty"`
+	Archive  *archived       `json:"archive,omitempty"`
 	Topic    string          `json:"topic,omitempty"`
 	Text     string          `json:"text,omitempty"`
 	Bytes    int             `json:"bytes,omitempty"`
@@ -90,6 +91,55 @@ type event struct {
 	Active    bool   `json:"active"`
 	Value     string `json:"value"`
 	Limit     string `json:"limit"`
+}
+
+// archived is a record of an instrument's own archive or log.
+type archived struct {
+	Source  string          `json:"source"`
+	Name    string          `json:"archive"`
+	Index   uint32          `json:"index"`
+	Time    string          `json:"device_time,omitempty"` // empty where it is not known
+	Quality string          `json:"device_quality"`
+	Record  string          `json:"record"` // as the instrument gave it, hexadecimal
+	Fields  []archivedField `json:"fields"` // those that are whole in the record
+}
+
+// archivedField is a number in a record as the instrument gave it.
+type archivedField struct {
+	Name string `json:"field"`
+	Raw  string `json:"raw"`
+	Unit string `json:"unit,omitempty"`
+	Set  string `json:"set_bits,omitempty"`
+}
+
+func archivedOf(a *point.Archive) *archived {
+	out := &archived{
+		Source: a.Source, Name: a.Name, Index: a.Index, Quality: a.TimeQuality.String(),
+		Record: fmt.Sprintf("%X", a.Raw), Fields: []archivedField{},
+	}
+	if a.TimeQuality.Status() != point.Bad {
+		out.Time = point.Stamp{Wall: a.Time}.Time().Format(time.RFC3339Nano)
+	}
+	for i, raw := range a.Layout.Values(a.Raw) {
+		f := &a.Layout[i]
+		out.Fields = append(out.Fields, archivedField{f.Name, f.Type.Format(raw), f.Unit, f.Set(raw)})
+	}
+	return out
+}
+
+// text says in words what the record holds.
+func (a *archived) text() string {
+	line := fmt.Sprintf("archive %s/%s %d %s", a.Source, a.Name, a.Index, orDash(a.Time))
+	if a.Quality != point.Good.String() {
+		line += fmt.Sprintf("(%s)", a.Quality)
+	}
+	for _, f := range a.Fields {
+		line += fmt.Sprintf(" %s=%s", f.Name, f.Raw)
+		if f.Set != "" {
+			line += fmt.Sprintf("(%s)", f.Set)
+		}
+	}
+	return line
 }
 
 // begins returns the line of the epoch that begins with a record, if one does.
@@ -118,11 +168,14 @@ func (b *view) entry(lane string, rec bufferstore.Record) entry {
 	}
 	var e point.Event
 	var n point.Note
+	var a point.Archive
 	switch {
 	case e.Decode(rec.Data) == nil:
 		out.Kind, out.Event = "event", &event{e.Tag, e.Condition, e.Active, number(e.Value), number(e.Limit)}
 	case n.Decode(rec.Data) == nil:
 		out.Kind, out.Topic, out.Text = "note", n.Topic, n.Text
+	case a.Decode(rec.Data) == nil:
+		out.Kind, out.Archive = "archive", archivedOf(&a)
 	default:
 		b.fillScan(&out, rec)
 	}
@@ -165,6 +218,8 @@ func (e *entry) text() string {
 		return fmt.Sprintf("event %s %s active=%v value=%s limit=%s", v.Tag, v.Condition, v.Active, v.Value, v.Limit)
 	case "note":
 		return fmt.Sprintf("note %s: %s", e.Topic, e.Text)
+	case "archive":
+		return e.Archive.text()
 	case "scan":
 		line := fmt.Sprintf("scan %s %s", e.Group, e.Time)
 		for _, r := range e.Readings {

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -93,4 +95,46 @@ func fill(dir string, o bufferstore.Options, from, to int, schema *point.Schema)
 	history.Cursor("hub").Ack(50)
 	history.Cursor("hub").SetSent(120)
 	return errors.Join(err, s.Sync(context.Background()), s.Close())
+}
+
+func TestDumpOfArchiveRecords(t *testing.T) {
+	layout, err := point.ParseLayout([]string{"what uint16 bits 9=operator 15=alarm", "at uint32 unix", "P float32 kPa"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := point.Archive{
+		Source: "meter 1", Name: "events", Kind: point.Events, ID: 901, Index: 7, Time: 1772348400000, Layout: layout,
+		Raw: []byte{0x82, 0, 0x69, 0xa3, 0xe3, 0xf0, 0x42, 0, 0, 0},
+	}
+	short := whole // cut short by the instrument, its time with it
+	short.Raw, short.Time, short.TimeQuality = whole.Raw[:2], 0, point.MakeQuality(point.Bad, point.Clock)
+	for name, c := range map[string]struct {
+		a          point.Archive
+		text, json string
+	}{
+		"whole": {
+			whole, "archive meter 1/events 7 2026-03-01T07:00:00Z what=33280(operator alarm) at=1772348400 P=32",
+			`{"source":"meter 1","archive":"events","index":7,"device_time":"2026-03-01T07:00:00Z","device_quality":"good","record":"820069A3E3F042000000",` +
+				`"fields":[{"field":"what","raw":"33280","unit":"bits","set_bits":"operator alarm"},{"field":"at","raw":"1772348400","unit":"unix"},{"field":"P","raw":"32","unit":"kPa"}]}`,
+		},
+		"cut short": {
+			short, "archive meter 1/events 7 -(bad: clock) what=33280(operator alarm)",
+			`{"source":"meter 1","archive":"events","index":7,"device_quality":"bad: clock","record":"8200",` +
+				`"fields":[{"field":"what","raw":"33280","unit":"bits","set_bits":"operator alarm"}]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := new(view).entry("custody", bufferstore.Record{First: 1, Last: 1, Data: c.a.Append(nil)})
+			var text, object strings.Builder
+			if err := errors.Join(printText(&text, e), printJSON(&object, e)); err != nil {
+				t.Fatal(err)
+			}
+			if want := "custody 0000000000000000 1 " + c.text + "\n"; text.String() != want {
+				t.Errorf("text\n%s, want\n%s", text.String(), want)
+			}
+			if want := `"kind":"archive","time":"1970-01-01T00:00:00Z","archive":` + c.json + "}\n"; !strings.HasSuffix(object.String(), want) {
+				t.Errorf("JSON\n%s, want at the end\n%s", object.String(), want)
+			}
+		})
+	}
 }
