@@ -173,7 +173,7 @@ func (l *Line) cost() bus.Cost {
 	case l.Listen > 0:
 		return bus.Cost{Longest: 1, Byte: 1} // each range by itself: nobody knows what the other client reads at once
 	case l.Bus.Timing.Bit == 0:
-		return bus.Cost{Exchange: usualRoundTrip, Byte: time.Microsecond}
+		return bus.Cost{Turnaround: usualRoundTrip, Byte: time.Microsecond}
 	}
 	c := l.Bus.Cost(l.Bus.Timing.T35() + usualTurnaround)
 	c.Longest = max(longestRead, 2*c.Exchange)
