@@ -18,6 +18,7 @@ import (
 
 	"skyhaul/bufferstore"
 	"skyhaul/edge/point"
+	"skyhaul/edge/profile"
 	"skyhaul/edge/scan"
 	"skyhaul/link/batch"
 	"skyhaul/modbus"
@@ -65,6 +66,10 @@ type Group struct {
 type Unit struct {
 	Name, Line string
 	ID         modbus.UnitID
+	// Profile names the instrument that the unit is to be, "" where nobody said;
+	// Checks are what its values then keep to, by tag.
+	Profile string
+	Checks  map[string]profile.Check
 }
 
 // Buffer says where and for how long readings are kept.
@@ -144,7 +149,7 @@ func (r *reader) config(root *table) *Config {
 	units := r.units(root, c.Lines, c.Site)
 	r.mixed(root, c.Lines)
 	for _, u := range units {
-		c.Units = append(c.Units, Unit{u.name, u.line, u.id})
+		c.Units = append(c.Units, Unit{u.name, u.line, u.id, u.profile, u.checks})
 		if u.harvest != nil {
 			c.Harvests = append(c.Harvests, Harvest{u.line, *u.harvest})
 		}

@@ -44,6 +44,10 @@ func (t *table) profile(u *unit) (rows []*table, n notation) {
 	}
 	points := profilePoints(p)
 	pt.checkTags(points, only, changes)
+	u.profile, u.checks = p.Title, map[string]profile.Check{}
+	for _, c := range p.Checks {
+		u.checks[prefix+c.Tag] = c
+	}
 	u.archives = pt.profileArchives(p, archives)
 	for key, v := range p.Unit {
 		switch key {

@@ -55,6 +55,9 @@ func TestProfileGivesPointsAndKeys(t *testing.T) {
 	if p.Column.Unit != "kg/h" || len(p.Alarms) != 1 {
 		t.Errorf("what the file changes: %+v", p)
 	}
+	if c := c.Units[0].Checks["FT-1.TEMPERATURE"]; c.High != 800 {
+		t.Errorf("checks are %+v", c)
+	}
 	if ps[1].ID != 101 || len(ps[1].Alarms) != 0 {
 		t.Errorf("volume flow is %+v", ps[1])
 	}

@@ -12,6 +12,7 @@ import (
 
 	"skyhaul/edge/archive"
 	"skyhaul/edge/point"
+	"skyhaul/edge/profile"
 	"skyhaul/edge/scan"
 	"skyhaul/edge/textline"
 	"skyhaul/modbus"
@@ -46,6 +47,8 @@ type unit struct {
 	points     []placed
 	archives   []*table // of its profile
 	overheard  bool
+	profile    string
+	checks     map[string]profile.Check // by tag
 	harvest    *archive.Spec
 	where      string // in the file
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"skyhaul/bufferstore"
+	"skyhaul/config"
 	"skyhaul/edge/archive"
 	"skyhaul/edge/point"
 	"skyhaul/edge/scan"
@@ -200,6 +201,25 @@ func pointStatus(r scan.Reading, line string, now point.Stamp) status.Point {
 	return p
 }
 
+// against says what speaks against a unit being what its profile says.
+func (d *Daemon) against(u config.Unit) (why []string) {
+	if len(u.Checks) == 0 {
+		return nil
+	}
+	for _, sc := range d.scanners {
+		for _, r := range sc.Latest() {
+			c, ok := u.Checks[r.Tag]
+			if !ok || r.Unit != u.ID || sc.group.Line != u.Line || r.Stamp.Boot == 0 || r.Quality != 0 {
+				continue
+			}
+			if v := r.Value(r.Raw); !c.Holds(v) {
+				why = append(why, fmt.Sprintf("%s is %g and must be %v", r.Tag, v, &c))
+			}
+		}
+	}
+	return why
+}
+
 // daysShown is how far ahead the page shows windows.
 const daysShown = 24 * time.Hour
 
@@ -272,6 +292,11 @@ func (d *Daemon) degraded(s *status.Snapshot, store bufferstore.Stats) (list []s
 			say("On line %s %d of %d units do not answer.", l.Name, l.UnitsDown, l.UnitsDown+l.UnitsUp)
 		} else if bad, all, why := badPoints(s.Points, l.Name); bad > 0 {
 			say("On line %s %d of %d points are bad: %s.", l.Name, bad, all, strings.Join(why, ", "))
+		}
+	}
+	for _, u := range d.opts.Config.Units {
+		for _, why := range d.against(u) {
+			say("Unit %s is perhaps no %s, or is set up otherwise: %s; skyhaul modbus identify --profile tells more.", u.Name, u.Profile, why)
 		}
 	}
 	for _, a := range s.Archives {
