@@ -61,6 +61,7 @@ type Client struct {
 	counters Counters
 	lost     error // set once the connection is
 	dialects map[UnitID]Dialect
+	spared   map[UnitID]func(FunctionCode, uint16, int) bool
 
 	pending     pending // not on TCP, as the rest
 	echo        echo
@@ -83,12 +84,21 @@ func NewClient(c Conn, f Framing, t LineTiming) *Client {
 		wire:     wire{conn: c, framing: f, timing: t},
 		pending:  make(pending),
 		dialects: make(map[UnitID]Dialect),
+		spared:   make(map[UnitID]func(FunctionCode, uint16, int) bool),
 	}
 }
 
 // Speak says in which dialect a unit is spoken to: plain Modbus if never called
 // for it. Call it before the unit is first asked.
 func (c *Client) Speak(unit UnitID, d Dialect) { c.dialects[unit] = d }
+
+// Spare keeps separators to a unit away from what must not be read in vain: the
+// reads of quantity items from addr on for which spare returns true. Where it does
+// for all, separators ask for the exception status. Call it before the unit is
+// first asked.
+func (c *Client) Spare(unit UnitID, spare func(fc FunctionCode, addr uint16, quantity int) bool) {
+	c.spared[unit] = spare
+}
 
 // Reconnect goes on with another connection to the same units.
 func (c *Client) Reconnect(conn Conn) {

@@ -98,13 +98,17 @@ var rows = []row{
 type line struct {
 	modbus.Framing
 	enron bool
+	spare bool // nothing of what is asked for, in any table, is read to separate
 }
 
 func (l line) ascii() bool { return l.Framing == modbus.ASCII || l.Framing == modbus.ASCIIOverTCP }
 
 func (l line) String() string {
-	if l.enron {
+	switch {
+	case l.enron:
 		return "enron on " + l.Framing.String()
+	case l.spare:
+		return "spared on " + l.Framing.String()
 	}
 	return l.Framing.String()
 }
@@ -117,11 +121,12 @@ func (l line) language() language {
 }
 
 var lines = []line{
-	{modbus.RTU, false},
-	{modbus.RTUOverTCP, false},
-	{modbus.ASCII, false},
-	{modbus.ASCIIOverTCP, false},
-	{modbus.RTU, true},
+	{Framing: modbus.RTU},
+	{Framing: modbus.RTUOverTCP},
+	{Framing: modbus.ASCII},
+	{Framing: modbus.ASCIIOverTCP},
+	{Framing: modbus.RTU, enron: true},
+	{Framing: modbus.RTU, spare: true},
 }
 
 // requests are asked in the fault matrix.
@@ -211,6 +216,11 @@ func try(t *testing.T, l line, r row, rng *rand.Rand) tally {
 	x := trial{T: t, line: l, row: r, bench: b, requests: l.requests(), client: modbus.NewClient(b, l.Framing, slow)}
 	if l.enron {
 		x.client.Speak(1, modbus.Enron())
+	}
+	if l.spare {
+		x.client.Spare(1, func(_ modbus.FunctionCode, addr uint16, quantity int) bool {
+			return addr < 1000 || int(addr)+quantity > 65530
+		})
 	}
 	for b.n < *frames/len(lines)/len(rows) {
 		if v := x.ask(); v != good {

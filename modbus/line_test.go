@@ -128,10 +128,10 @@ func (u *counting) run(line *end) {
 			return
 		}
 		in = append(in, buf[:k]...)
-		for len(in) >= 8 {
-			size := 8
-			if fc := modbus.FunctionCode(in[1]); fc == modbus.FuncWriteCoils || fc == modbus.FuncWriteRegisters {
-				size = 9 + int(in[6])
+		for len(in) > 1 {
+			size := 3 + max(1, modbus.RequestLength(in[1:]))
+			if len(in) < size {
+				break
 			}
 			u.n++
 			for _, p := range u.fault(u.n, in[:size], countingAnswer(u.n, in[:size])) {

@@ -19,13 +19,12 @@ func (c *Client) separate(ctx context.Context, want shape, req PDU, timeout time
 	if !d.confuses(want) && !c.echoConfuses(want) {
 		return nil
 	}
-	dialect := c.dialects[want.unit]
-	r, err := dialect.ParseRequest(req)
+	r, err := c.dialects[want.unit].ParseRequest(req)
 	if err != nil {
 		return err
 	}
 	for range maxSeparators {
-		if err := c.sendSeparator(ctx, d.separator(dialect, want, r), want.unit, timeout); err != nil {
+		if err := c.sendSeparator(ctx, c.separator(want, r), want.unit, timeout); err != nil {
 			return err
 		}
 		if !d.mistakable(want) && !c.echoConfuses(want) {
@@ -64,32 +63,64 @@ func (c *Client) echoConfuses(want shape) bool {
 // stays inside what r reads where it can: the unit serves a part of a block if
 // it serves the block, while another address may not exist. A unit that
 // declined the last separator, or met it with silence, gets another function,
-// whose exceptions differ too.
-func (d *debt) separator(dialect Dialect, want shape, r Request) PDU {
-	own, other := separating(r.Function, want)
+// whose exceptions differ too. Where all tables are to be spared it is function
+// 7, which reads none.
+func (c *Client) separator(want shape, r Request) PDU {
+	d := c.pending.of(want.unit)
 	step := d.silent
 	if d.declined {
 		step = 1
 	}
+	own, other := separating(r.Function, want)
+	first, second := Request{Function: own, Quantity: 1}, Request{Function: other, Quantity: 1}
+	if own == r.Function {
+		first.Quantity = d.otherQuantity(c.dialects[want.unit], want, r)
+	}
 	if step%2 == 1 {
-		return request(other, r.Addr, 1)
+		first, second = second, first
 	}
-	if own != r.Function {
-		return request(own, r.Addr, 1)
-	}
-	quantity := d.otherQuantity(dialect, want, r)
-	// One item more than r has may lie behind it or before it.
-	before := r.Addr - uint16(max(0, quantity-r.Quantity))
-	places := []uint16{r.Addr, before}
-	if step%4 == 2 {
-		slices.Reverse(places)
-	}
-	for _, addr := range places {
-		if addr <= r.Addr && dialect.check(own, addr, quantity) == nil {
-			return request(own, addr, uint16(quantity))
+	for _, reach := range []int{0, addresses} {
+		for _, s := range []Request{first, second} {
+			if addr := c.place(want.unit, s, r, reach, step%4 == 2); addr >= 0 {
+				return request(s.Function, uint16(addr), uint16(s.Quantity))
+			}
 		}
 	}
-	return request(other, r.Addr, 1)
+	return ReadExceptionStatus()
+}
+
+// place returns the address at which the separator s of r may read: the one of r
+// or, where s has more items, so far before it that both end together; else the
+// nearest to the end of r, less than reach away. With back they are tried the
+// other way round. It returns -1 if there is none.
+func (c *Client) place(unit UnitID, s, r Request, reach int, back bool) int {
+	start, end := int(r.Addr), int(r.Addr)+r.Quantity-1
+	places := []int{start, start - max(0, s.Quantity-r.Quantity)}
+	if back {
+		slices.Reverse(places)
+		end = start
+	}
+	for far := range reach + 1 {
+		for _, addr := range places {
+			if c.free(unit, s, r, addr) {
+				return addr
+			}
+		}
+		places = append(places[:0], end+far, end-far)
+	}
+	return -1
+}
+
+// free reports whether the separator s of r may read at addr, and items of the
+// size that its quantity was chosen for.
+func (c *Client) free(unit UnitID, s, r Request, addr int) bool {
+	if addr < 0 || addr >= addresses {
+		return false
+	}
+	d, spare, at := c.dialects[unit], c.spared[unit], uint16(addr)
+	return d.check(s.Function, at, s.Quantity) == nil &&
+		d.ItemBytes(s.Function, at) == d.ItemBytes(s.Function, r.Addr) &&
+		(spare == nil || !spare(s.Function, at, s.Quantity))
 }
 
 // separating returns the reading functions that separate from fc: the better

@@ -50,6 +50,109 @@ func TestSeparatorNeverPassesTheLastAddress(t *testing.T) {
 	})
 }
 
+// A read may clear what it reads, or hang the unit.
+func TestSeparatorsSpareWhatMustNotBeRead(t *testing.T) {
+	const holding, input = modbus.FuncReadHoldingRegisters, modbus.FuncReadInputRegisters
+	tests := []struct {
+		name        string
+		fc          modbus.FunctionCode
+		first, last uint16 // are spared, under fc or all functions if it is 0
+		req         modbus.PDU
+		want        []modbus.PDU // separators, all of which meet silence
+	}{
+		{"what is asked for", 0, 10, 11, read(t, holding, 10, 2), []modbus.PDU{
+			read(t, holding, 12, 1), read(t, input, 12, 1), read(t, holding, 9, 1), read(t, input, 12, 1),
+		}},
+		{"what lies behind", 0, 21, 99, read(t, holding, 20, 1), []modbus.PDU{
+			read(t, holding, 19, 2), read(t, input, 20, 1), read(t, holding, 19, 2), read(t, input, 20, 1),
+		}},
+		{"the first addresses", 0, 0, 40, read(t, holding, 0, 2), []modbus.PDU{
+			read(t, holding, 41, 1), read(t, input, 41, 1), read(t, holding, 41, 1), read(t, input, 41, 1),
+		}},
+		{"the last addresses", 0, 65530, 65535, read(t, holding, 65535, 1), []modbus.PDU{
+			read(t, holding, 65528, 2), read(t, input, 65529, 1), read(t, holding, 65528, 2), read(t, input, 65529, 1),
+		}},
+		{"a function", holding, 0, 65535, read(t, holding, 10, 2), []modbus.PDU{
+			read(t, input, 10, 1), read(t, input, 10, 1),
+		}},
+		{"what is written", 0, 7, 7, modbus.WriteRegister(7, 1), []modbus.PDU{
+			read(t, holding, 8, 1), read(t, input, 8, 1), read(t, holding, 8, 1),
+		}},
+		{"all", 0, 0, 65535, read(t, holding, 10, 2), []modbus.PDU{{7}, {7}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, heard := attach(t, modbus.RTU, func(int, []byte, []byte) []piece { return nil })
+				c.Spare(1, func(fc modbus.FunctionCode, addr uint16, quantity int) bool {
+					return (tt.fc == 0 || fc == tt.fc) && addr <= tt.last && int(addr)+quantity > int(tt.first)
+				})
+				for range len(tt.want) + 1 {
+					mustFail(t, c, tt.req, modbus.ErrTimeout)
+				}
+				got := slices.DeleteFunc(heard.requests(), func(p modbus.PDU) bool { return bytes.Equal(p, tt.req) })
+				if diff := cmp.Diff(tt.want, got[:len(tt.want)]); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// Two plain registers would be as long as the one float that is asked for.
+func TestSeparatorThatGoesElsewhereReadsItemsOfTheSameSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, heard := attach(t, modbus.RTU, func(int, []byte, []byte) []piece { return nil })
+		c.Speak(1, modbus.Enron())
+		c.Spare(1, func(_ modbus.FunctionCode, addr uint16, quantity int) bool {
+			return addr < 8000 && int(addr)+quantity > 7001
+		})
+		req := read(t, modbus.FuncReadHoldingRegisters, 7001, 1)
+		mustFail(t, c, req, modbus.ErrTimeout)
+		mustFail(t, c, req, modbus.ErrTimeout)
+		if got, want := heard.requests()[1], read(t, modbus.FuncReadHoldingRegisters, 5998, 2); !bytes.Equal(got, want) {
+			t.Errorf("separator % X, want % X", []byte(got), []byte(want))
+		}
+	})
+}
+
+func TestUnitThatIsSparedIsHeardAgain(t *testing.T) {
+	tests := []struct {
+		name  string
+		spare func(modbus.FunctionCode, uint16, int) bool
+	}{
+		{"what is asked for", func(_ modbus.FunctionCode, addr uint16, quantity int) bool {
+			return addr < 102 && int(addr)+quantity > 100
+		}},
+		{"all", func(modbus.FunctionCode, uint16, int) bool { return true }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var late []byte
+				c, _ := attach(t, modbus.RTU, func(n int, req, resp []byte) []piece {
+					if n == 1 {
+						late = resp
+						return nil
+					}
+					before := late
+					late = nil
+					if req[1] == 7 {
+						resp = seal([]byte{1, 7, 0})
+					}
+					return promptly(append(before, resp...))
+				})
+				c.Spare(1, tt.spare)
+				req := read(t, modbus.FuncReadHoldingRegisters, 100, 2)
+				mustFail(t, c, req, modbus.ErrTimeout)
+				if a := mustDo(t, c, req); !bytes.Equal(a.PDU, modbus.PDU{3, 4, 0, 3, 0, 3}) {
+					t.Errorf("took % X, want the third answer", []byte(a.PDU))
+				}
+			})
+		})
+	}
+}
+
 // A unit may know no more than one request and be silent about all others.
 func TestNoSeparatorLocksAUnitOut(t *testing.T) {
 	one := read(t, modbus.FuncReadHoldingRegisters, 5, 1)

@@ -35,8 +35,11 @@ type Options struct {
 	Timeout time.Duration                   // longest wait for the first byte of an answer; 0 is 1 s
 	Gap     map[modbus.UnitID]time.Duration // least pause between an answer of a unit and the next request to it
 
-	Dialects  map[modbus.UnitID]modbus.Dialect // of units that don't speak plain Modbus
-	Exclusive map[modbus.UnitID][]Range        // as in [Cost]: no probe of the line's own reads them
+	Dialects map[modbus.UnitID]modbus.Dialect // of units that don't speak plain Modbus
+	// Avoid and Exclusive are as in [Cost]: no read of the line's own, a probe or
+	// a separator, touches them, neither by their function nor by the other that
+	// reads registers, or bits.
+	Avoid, Exclusive map[modbus.UnitID][]Range
 
 	Log *slog.Logger // nil logs nothing
 }
@@ -122,6 +125,13 @@ func (l *Line) Run(ctx context.Context) error {
 	client := modbus.NewClient(nil, l.o.Framing, l.o.Timing)
 	for unit, d := range l.o.Dialects {
 		client.Speak(unit, d)
+	}
+	for _, ranges := range []map[modbus.UnitID][]Range{l.o.Avoid, l.o.Exclusive} {
+		for unit := range ranges {
+			client.Spare(unit, func(fc modbus.FunctionCode, addr uint16, quantity int) bool {
+				return l.o.spares(unit, Range{Function: fc, Addr: addr, Quantity: quantity})
+			})
+		}
 	}
 	Redial(ctx, l.o.Dial, l.o.Log, l.state, func(ctx context.Context, conn modbus.Conn) {
 		client.Reconnect(conn)

@@ -71,7 +71,7 @@ func (l *Line) enqueue(c Class, id modbus.UnitID, req modbus.PDU) (r *request, m
 		return nil, nil, ErrUnitDown
 	}
 	if c != Archive {
-		u.asked(req, l.o.Exclusive[id])
+		u.asked(req, &l.o)
 	}
 	r, mine = &request{class: c, unit: u, pdu: req}, make(chan result, 1)
 	if i := slices.IndexFunc(l.queue, func(q *request) bool { return q.serves(r) }); i >= 0 {

@@ -3,10 +3,13 @@ package bus
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"skyhaul/modbus"
 )
@@ -136,9 +139,14 @@ func TestProbeReadsNothingThatMustBeReadAlone(t *testing.T) {
 		asked = append(asked, r.Addr)
 		return append(modbus.PDU{3, byte(2 * r.Quantity)}, make([]byte, 2*r.Quantity)...), alive
 	})
-	o := Options{Exclusive: map[modbus.UnitID][]Range{1: {counters}}}
+	o := Options{
+		Exclusive: map[modbus.UnitID][]Range{1: {counters}},
+		Avoid:     map[modbus.UnitID][]Range{1: {holding(20, 5), {Function: modbus.FuncReadInputRegisters, Addr: 9, Quantity: 1}}},
+	}
 	inBubble(t, on9600(h), o, func(t *testing.T, b bench) {
 		b.Do(t.Context(), Poll, 1, readRegisters(t, 7, 3))
+		b.Do(t.Context(), Poll, 1, readRegisters(t, 19, 2))
+		b.Do(t.Context(), Poll, 1, readRegisters(t, 9, 2)) // a unit may serve them as input registers too
 		b.Do(t.Context(), Archive, 1, readRegisters(t, 701, 1))
 		mu.Lock()
 		alive = false
@@ -161,6 +169,70 @@ func TestProbeReadsNothingThatMustBeReadAlone(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFirstProbeReadsNothingThatMustNotBeRead(t *testing.T) {
+	input := func(addr, quantity int) Range {
+		return Range{Function: modbus.FuncReadInputRegisters, Addr: uint16(addr), Quantity: quantity}
+	}
+	tests := []struct {
+		name  string
+		avoid []Range
+		want  modbus.PDU
+	}{
+		{"nothing is known", nil, modbus.PDU{3, 0, 0, 0, 1}},
+		{"the first are avoided", []Range{holding(0, 10), input(10, 1)}, modbus.PDU{3, 0, 13, 0, 1}}, // units may serve both from one
+		{"coils are avoided", []Range{{Function: modbus.FuncReadCoils, Addr: 0, Quantity: 10}}, modbus.PDU{3, 0, 0, 0, 1}},
+		{"all but the last", []Range{holding(0, 65535)}, modbus.PDU{3, 255, 255, 0, 1}},
+		{"all", []Range{input(0, 65536)}, modbus.PDU{7}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := New(Options{
+				Exclusive: map[modbus.UnitID][]Range{1: {holding(11, 2)}, 2: {holding(0, 65536)}},
+				Avoid:     map[modbus.UnitID][]Range{1: tt.avoid},
+			})
+			if diff := cmp.Diff(tt.want, l.unit(1).probe); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestSeparatorsSpareWhatMustNotBeRead(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		r        Range
+		ask, sep modbus.PDU
+	}{
+		{"exclusive", holding(10, 2), readRegisters(t, 10, 2), readRegisters(t, 12, 1)},
+		{"avoid", holding(21, 1), readRegisters(t, 20, 1), readRegisters(t, 19, 2)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var heard []modbus.PDU
+			h := handler(func(unit modbus.UnitID, req modbus.PDU) (modbus.PDU, bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				heard = append(heard, slices.Clone(req))
+				resp, _ := units(1).Handle(unit, req)
+				return resp, len(heard) > 1
+			})
+			ranges := map[modbus.UnitID][]Range{1: {tt.r}}
+			o := Options{Avoid: ranges}
+			if tt.name == "exclusive" {
+				o = Options{Exclusive: ranges}
+			}
+			inBubble(t, on9600(h), o, func(t *testing.T, b bench) {
+				if _, err := b.Do(t.Context(), Poll, 1, tt.ask); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff([]modbus.PDU{tt.ask, tt.sep, tt.ask}, heard); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
 }
 
 func TestLineSpeaksTheDialectOfAUnit(t *testing.T) {

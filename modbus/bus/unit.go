@@ -2,6 +2,8 @@ package bus
 
 import (
 	"errors"
+	"math"
+	"slices"
 	"time"
 
 	"skyhaul/modbus"
@@ -51,7 +53,7 @@ func (l *Line) unit(id modbus.UnitID) *unit {
 	if u == nil {
 		u = &unit{id: id, exceptions: map[modbus.Exception]uint64{}, faults: map[modbus.Exception]fault{}}
 		u.stats.Unit = id
-		u.probe, _ = modbus.ReadRequest(modbus.FuncReadHoldingRegisters, 0, 1)
+		u.probe = l.o.probe(id)
 		l.units[id] = u
 	}
 	return u
@@ -101,15 +103,41 @@ func (u *unit) probed(now time.Time) {
 }
 
 // asked takes in a request, to probe with the first items of what is wanted
-// anyway, but for what mustn't be read in vain. Two of them leave the client room
+// anyway, but for what is to be spared. Two of them leave the client room
 // to tell a late answer from the next without asking beside them.
-func (u *unit) asked(req modbus.PDU, exclusive []Range) {
+func (u *unit) asked(req modbus.PDU, o *Options) {
 	r, err := modbus.ParseRequest(req)
 	if err != nil || !r.Function.Reads() {
 		return
 	}
 	first := Range{Function: r.Function, Addr: r.Addr, Quantity: min(2, r.Quantity)}
-	if !touchesAny(first, exclusive) {
+	if !o.spares(u.id, first) {
 		u.probe, _ = modbus.ReadRequest(first.Function, first.Addr, first.Quantity)
 	}
+}
+
+// probe returns the probe of a unit that was asked for nothing yet: the first
+// holding register, whose exception will do, but one that may be read.
+func (o *Options) probe(unit modbus.UnitID) (req modbus.PDU) {
+	first := Range{Function: modbus.FuncReadHoldingRegisters, Quantity: 1}
+	for first.Addr < math.MaxUint16 && o.spares(unit, first) {
+		first.Addr++
+	}
+	if o.spares(unit, first) {
+		return modbus.ReadExceptionStatus()
+	}
+	req, _ = modbus.ReadRequest(first.Function, first.Addr, first.Quantity)
+	return req
+}
+
+// spares reports whether the line must not read r of its own accord. Many units
+// serve the same items by both functions that read registers, or bits.
+func (o *Options) spares(unit modbus.UnitID, r Range) bool {
+	touches := func(q Range) bool {
+		if q.Function.Bits() == r.Function.Bits() {
+			q.Function = r.Function
+		}
+		return r.Touches(q)
+	}
+	return slices.ContainsFunc(o.Avoid[unit], touches) || slices.ContainsFunc(o.Exclusive[unit], touches)
 }
