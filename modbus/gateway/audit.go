@@ -6,14 +6,14 @@ import (
 	"skyhaul/modbus"
 )
 
-// Event is a write that a client asked for.
+// Event is a write that was sent for a client, or refused.
 type Event struct {
 	Client  string // its address
 	Role    string // of its certificate; "" without one
 	Unit    modbus.UnitID
 	Request modbus.PDU
 	Refused bool  // not on the list, and so not sent
-	Err     error // of a write that was sent: nil if the unit obeyed
+	Err     error // of a write that was sent: nil if the unit obeyed; else it may have, unless this is an exception of its own
 	Times   int   // refusals of the same function and unit that this stands for; else 1
 }
 
@@ -41,7 +41,7 @@ type refused struct {
 
 // refused notes a refusal, and tells it unless the same was told a moment ago.
 func (r *refusals) refused(c *client, unit modbus.UnitID, req modbus.PDU) {
-	c.g.count(c, func(s *Counters) { s.Refused++ })
+	c.count(func(s *Counters) { s.Refused++ })
 	if *r == nil {
 		*r = make(refusals)
 	}
@@ -61,7 +61,7 @@ func (n *refused) tell(c *client, unit modbus.UnitID, now time.Time) {
 	e := c.event(unit, n.last, nil)
 	e.Refused, e.Times = true, n.times
 	n.times, n.told = 0, now
-	c.g.o.Audit(e)
+	c.door.g.o.Audit(e)
 }
 
 // end tells what was not told yet.

@@ -21,7 +21,7 @@ func gone(t *testing.T, c net.Conn) time.Duration {
 }
 
 func TestClientsThatAskNothingAreDisconnected(t *testing.T) {
-	inBubble(t, modbus.Units{}, line115200, Options{Idle: time.Minute}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{}, line115200, Options{}, DoorOptions{Idle: time.Minute}, func(t *testing.T, p place, l *pipes) {
 		if took := gone(t, l.dial()); took != time.Minute {
 			t.Errorf("after %v", took)
 		}
@@ -29,7 +29,7 @@ func TestClientsThatAskNothingAreDisconnected(t *testing.T) {
 }
 
 func TestFrameThatTakesTooLongEndsItsConnection(t *testing.T) {
-	inBubble(t, modbus.Units{}, line115200, Options{}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{}, line115200, Options{}, DoorOptions{}, func(t *testing.T, p place, l *pipes) {
 		c := l.dial()
 		go func() {
 			for _, b := range []byte{0, 1, 0, 0, 0, 6, 1, 3, 0} {
@@ -45,7 +45,7 @@ func TestFrameThatTakesTooLongEndsItsConnection(t *testing.T) {
 }
 
 func TestNoiseEndsAConnection(t *testing.T) {
-	inBubble(t, modbus.Units{}, line115200, Options{}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{}, line115200, Options{}, DoorOptions{}, func(t *testing.T, p place, l *pipes) {
 		for _, b := range [][]byte{
 			{0, 1, 0, 1, 0, 6, 1}, // another protocol
 			{0, 1, 0, 0, 0, 1, 1}, // no PDU
@@ -65,7 +65,7 @@ func TestNoiseEndsAConnection(t *testing.T) {
 }
 
 func TestClientsBeyondTheGreatestNumberAreTurnedAway(t *testing.T) {
-	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{MaxClients: 2}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{}, DoorOptions{MaxClients: 2}, func(t *testing.T, p place, l *pipes) {
 		a, b := tcpClient{l.dial(), t}, tcpClient{l.dial(), t}
 		a.ask(1, read(t, 3, 0, 1))
 		b.ask(1, read(t, 3, 0, 1))
@@ -82,7 +82,7 @@ func TestClientsBeyondTheGreatestNumberAreTurnedAway(t *testing.T) {
 }
 
 func TestClientThatTakesNoAnswersIsDisconnected(t *testing.T) {
-	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{}, DoorOptions{}, func(t *testing.T, p place, l *pipes) {
 		c := tcpClient{l.dial(), t}
 		c.send(1, 1, read(t, 3, 0, 1))
 		time.Sleep(time.Minute)
@@ -93,13 +93,7 @@ func TestClientThatTakesNoAnswersIsDisconnected(t *testing.T) {
 }
 
 func TestRTUClientsThatAskNothingAreDisconnected(t *testing.T) {
-	inBubble(t, modbus.Units{}, line115200, Options{Idle: time.Minute}, func(t *testing.T, p place, _ *pipes) {
-		l := newPipes()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			p.Serve(t.Context(), l, modbus.RTUOverTCP)
-		}()
+	inBubble(t, modbus.Units{}, line115200, Options{}, DoorOptions{Framing: modbus.RTUOverTCP, Idle: time.Minute}, func(t *testing.T, p place, l *pipes) {
 		c := l.dial()
 		go func() {
 			for range 1000 {
@@ -112,18 +106,16 @@ func TestRTUClientsThatAskNothingAreDisconnected(t *testing.T) {
 		if took := gone(t, c); took < time.Minute || took > time.Minute+time.Second {
 			t.Errorf("after %v", took)
 		}
-		l.Close()
-		<-done
 		time.Sleep(time.Minute) // for who writes
 	})
 }
 
 func TestARequestWaitsForSoLongOnly(t *testing.T) {
-	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{}, DoorOptions{}, func(t *testing.T, p place, l *pipes) {
 		c := tcpClient{l.dial(), t}
-		p.turns.mu.Lock()
-		p.turns.taken = true // by somebody who never ends
-		p.turns.mu.Unlock()
+		p.gateway.turns.mu.Lock()
+		p.gateway.turns.taken = true // by somebody who never ends
+		p.gateway.turns.mu.Unlock()
 		began := time.Now()
 		if got := c.ask(1, read(t, 3, 0, 1)); string(got) != "\x83\x06" {
 			t.Errorf("got % X", []byte(got))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -16,7 +17,7 @@ import (
 
 // client is one connection.
 type client struct {
-	g    *Gateway
+	door *Door
 	conn net.Conn
 	addr string
 	role string // of its certificate
@@ -28,30 +29,30 @@ type client struct {
 	reads    time.Time   // when it may read again; guarded by turns.mu
 	writes   time.Time   // when it may write again; likewise
 	refusals refusals    // used by the goroutine that reads
-	stats    ClientStats // guarded by g.mu
+	stats    ClientStats // guarded by door.mu
 }
 
 // serve answers one client until it goes, misbehaves or ctx ends.
-func (g *Gateway) serve(ctx context.Context, conn net.Conn, f modbus.Framing) {
+func (d *Door) serve(ctx context.Context, conn net.Conn, log *slog.Logger) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	c := &client{g: g, conn: conn, addr: conn.RemoteAddr().String(), queued: make(chan struct{}, maxQueued), writing: make(chan struct{}, 1)}
-	if !g.enter(c) {
+	c := &client{door: d, conn: conn, addr: conn.RemoteAddr().String(), queued: make(chan struct{}, maxQueued), writing: make(chan struct{}, 1)}
+	if !d.enter(c) {
 		return
 	}
-	defer g.leave(c)
+	defer d.leave(c)
 	err := c.greet(ctx)
-	if err == nil && f == modbus.TCP {
+	if err == nil && d.o.Framing == modbus.TCP {
 		err = c.serveTCP(ctx)
 	} else if err == nil {
-		err = modbus.Serve(ctx, &patient{Conn: conn, client: c, asked: time.Now()}, f, modbus.LineTiming{}, inTurn{ctx, c})
+		err = modbus.Serve(ctx, &patient{Conn: conn, client: c, asked: time.Now()}, d.o.Framing, modbus.LineTiming{}, inTurn{ctx, c})
 	}
 	cancel()
 	c.asking.Wait()
 	c.refusals.end(c)
 	if err != nil {
-		g.o.Log.Debug("gateway client gone", "client", c.addr, "err", err)
+		log.Debug("gateway client gone", "client", c.addr, "err", err)
 	}
 }
 
@@ -78,7 +79,7 @@ func (c *client) greet(ctx context.Context) error {
 // mayRead reports whether the client may ask at all.
 func (c *client) mayRead() bool {
 	_, secure := c.conn.(*tls.Conn)
-	return !secure || c.g.o.Readers == nil || slices.Contains(c.g.o.Readers, c.role)
+	return !secure || c.door.o.Readers == nil || slices.Contains(c.door.o.Readers, c.role)
 }
 
 // mbapSize is the length of the header with the unit id. TCP, section 3.1.3.
@@ -104,7 +105,7 @@ func (c *client) serveTCP(ctx context.Context) error {
 //	0             2              4              6         7
 //	transaction | protocol = 0 | length = n+1 | unit id | PDU of n bytes
 func (c *client) frame(buf *[mbapSize + modbus.MaxPDU]byte) (header [mbapSize]byte, req modbus.PDU, err error) {
-	c.conn.SetReadDeadline(time.Now().Add(c.g.o.Idle))
+	c.conn.SetReadDeadline(time.Now().Add(c.door.o.Idle))
 	if _, err := io.ReadFull(c.conn, buf[:1]); err != nil {
 		return header, nil, err
 	}
@@ -115,7 +116,7 @@ func (c *client) frame(buf *[mbapSize + modbus.MaxPDU]byte) (header [mbapSize]by
 	header = [mbapSize]byte(buf[:])
 	size := int(binary.BigEndian.Uint16(header[4:])) - 1
 	if header[2] != 0 || header[3] != 0 || size < 1 || size > modbus.MaxPDU {
-		c.g.count(c, func(s *Counters) { s.Malformed++ })
+		c.count(func(s *Counters) { s.Malformed++ })
 		return header, nil, fmt.Errorf("no MBAP header: % X", header[:])
 	}
 	_, err = io.ReadFull(c.conn, buf[mbapSize:mbapSize+size])
@@ -170,7 +171,7 @@ func (p *patient) end() time.Time {
 	if n := p.client.requests(); n != p.total {
 		p.total, p.asked = n, time.Now()
 	}
-	return p.asked.Add(p.client.g.o.Idle)
+	return p.asked.Add(p.client.door.o.Idle)
 }
 
 func (p *patient) Read(b []byte) (int, error) {

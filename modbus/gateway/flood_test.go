@@ -50,22 +50,21 @@ func (l *pipes) dial() net.Conn {
 }
 
 // inBubble runs a line, a gateway and what a test does in a bubble of time.
-func inBubble(t *testing.T, units modbus.Handler, timing modbus.LineTiming, o Options, test func(t *testing.T, p place, l *pipes)) {
+func inBubble(t *testing.T, units modbus.Handler, timing modbus.LineTiming, o Options, d DoorOptions, test func(t *testing.T, p place, l *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
 		var cable sim.Cable
 		p := place{
 			sim:  sim.NewLine(sim.Options{Units: units, Timing: timing, Turnaround: 10 * time.Millisecond, Open: cable.Open}),
 			line: bus.New(bus.Options{Timing: timing, Dial: cable.Dial}),
 		}
-		o.Line = p.line
-		p.Gateway = New(o)
+		p.lets(o, d)
 		l := newPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { p.sim.Run(ctx) })
 		synctest.Wait()
 		running.Go(func() { p.line.Run(ctx) })
-		running.Go(func() { p.Serve(ctx, l, modbus.TCP) })
+		running.Go(func() { p.Serve(ctx, l) })
 		defer running.Wait()
 		defer cancel()
 		test(t, p, l)
@@ -114,7 +113,7 @@ func TestFloodLeavesTheOwnerItsRate(t *testing.T) {
 	} {
 		passes := func(t *testing.T, clients int) (n int, answered int64) {
 			var answers atomic.Int64
-			inBubble(t, modbus.Units{1: numbered(), 2: numbered()}, line9600, Options{}, func(t *testing.T, p place, l *pipes) {
+			inBubble(t, modbus.Units{1: numbered(), 2: numbered()}, line9600, Options{}, DoorOptions{}, func(t *testing.T, p place, l *pipes) {
 				ctx, cancel := context.WithTimeout(t.Context(), timed)
 				defer cancel()
 				for range clients {
@@ -157,7 +156,7 @@ func TestFloodLeavesTheOwnerItsRate(t *testing.T) {
 }
 
 func TestFloodLeavesOtherClientsTheirTurn(t *testing.T) {
-	inBubble(t, modbus.Units{1: numbered(), 2: numbered()}, line115200, Options{}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{1: numbered(), 2: numbered()}, line115200, Options{}, DoorOptions{}, func(t *testing.T, p place, l *pipes) {
 		conn, greedy := l.dial(), new(atomic.Int64)
 		defer conn.Close()
 		flood(conn, 2, greedy)
@@ -180,7 +179,7 @@ func TestNoAnswerIsOlderThanItMayBe(t *testing.T) {
 	const maxAge = 2 * time.Second
 	var unit modbus.Bank
 	unit.Set(modbus.HoldingRegisters, 0, make([]uint16, 100)...)
-	inBubble(t, modbus.Units{1: &unit}, line115200, Options{Memory: listen.NewMemory(maxAge, nil)}, func(t *testing.T, p place, l *pipes) {
+	inBubble(t, modbus.Units{1: &unit}, line115200, Options{Memory: listen.NewMemory(time.Hour, nil)}, DoorOptions{MaxAge: maxAge}, func(t *testing.T, p place, l *pipes) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		defer running.Wait()
@@ -217,8 +216,8 @@ func TestNoAnswerIsOlderThanItMayBe(t *testing.T) {
 }
 
 func TestWritesGoAheadOfReadsAndAreKeptToTheirPartToo(t *testing.T) {
-	o := Options{Writes: []Write{{Unit: 1, Last: 299}}}
-	inBubble(t, modbus.Units{1: numbered(), 2: numbered()}, line115200, o, func(t *testing.T, p place, l *pipes) {
+	o := DoorOptions{Writes: []Write{{Unit: 1, Last: 299}}}
+	inBubble(t, modbus.Units{1: numbered(), 2: numbered()}, line115200, Options{}, o, func(t *testing.T, p place, l *pipes) {
 		conn, greedy := l.dial(), new(atomic.Int64)
 		defer conn.Close()
 		flood(conn, 2, greedy)
@@ -249,6 +248,23 @@ func TestWritesGoAheadOfReadsAndAreKeptToTheirPartToo(t *testing.T) {
 		t.Logf("%d writes in %v, owner's polls in that time: %d", n, took, polled)
 		if polled < 20*n {
 			t.Errorf("the owner polled %d times in %v", polled, took)
+		}
+	})
+}
+
+// Doors have one line between them, and its owner as much of it as from one.
+func TestDoorsShareTheTurns(t *testing.T) {
+	inBubble(t, modbus.Units{1: numbered()}, line115200, Options{}, DoorOptions{}, func(t *testing.T, p place, _ *pipes) {
+		l := newPipes()
+		defer l.Close()
+		go p.gateway.Door(DoorOptions{Framing: modbus.TCP}).Serve(t.Context(), l)
+		c := tcpClient{l.dial(), t}
+		defer c.Close()
+		p.gateway.turns.mu.Lock()
+		p.gateway.turns.taken = true // through the first door
+		p.gateway.turns.mu.Unlock()
+		if got := c.ask(1, read(t, 3, 0, 1)); string(got) != "\x83\x06" {
+			t.Errorf("got % X", []byte(got))
 		}
 	})
 }

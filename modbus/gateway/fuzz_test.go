@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -58,9 +59,9 @@ func FuzzClient(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 0, 2, 255, 7, 0, 1, 0, 1})
 	f.Fuzz(func(t *testing.T, said []byte) {
 		var w witness
-		g := New(Options{Line: &w, Writes: []Write{{Unit: 1, First: 10, Last: 10}}})
+		d := New(Options{Line: &w}).Door(DoorOptions{Framing: modbus.TCP, Writes: []Write{{Unit: 1, First: 10, Last: 10}}})
 		conn := &script{said: bytes.NewReader(said)}
-		g.serve(t.Context(), conn, modbus.TCP)
+		d.serve(t.Context(), conn, slog.New(slog.DiscardHandler))
 		for _, req := range w.asked {
 			allowed := len(req) >= 5 && req[1] == 0 && req[2] == 10
 			switch req.Function() {

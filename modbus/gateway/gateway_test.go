@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -20,16 +21,27 @@ import (
 
 var line115200 = modbus.LineTiming{Bit: time.Second / 115200, CharBits: 10}
 
-// place is a gateway before a simulated line.
+// place is a gateway with one door before a simulated line.
 type place struct {
-	*Gateway
-	line *bus.Line
-	sim  *sim.Line
-	addr string
+	*Door
+	gateway *Gateway
+	line    *bus.Line
+	sim     *sim.Line
+	addr    string
+}
+
+// lets puts a gateway with a door before the line.
+func (p *place) lets(o Options, d DoorOptions) {
+	if o.Line == nil {
+		o.Line = p.line
+	}
+	d.Framing = cmp.Or(d.Framing, modbus.TCP)
+	p.gateway = New(o)
+	p.Door = p.gateway.Door(d)
 }
 
 // open runs a line with units and a gateway on the loopback until the test ends.
-func open(t testing.TB, units modbus.Handler, timing modbus.LineTiming, f modbus.Framing, o Options) place {
+func open(t testing.TB, units modbus.Handler, timing modbus.LineTiming, o Options, d DoorOptions) place {
 	t.Helper()
 	var cable sim.Cable
 	plugged := make(chan struct{})
@@ -44,10 +56,7 @@ func open(t testing.TB, units modbus.Handler, timing modbus.LineTiming, f modbus
 			return cable.Dial(ctx)
 		}}),
 	}
-	if o.Line == nil {
-		o.Line = p.line
-	}
-	p.Gateway = New(o)
+	p.lets(o, d)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +67,7 @@ func open(t testing.TB, units modbus.Handler, timing modbus.LineTiming, f modbus
 	running.Go(func() { p.sim.Run(ctx) })
 	running.Go(func() { p.line.Run(ctx) })
 	running.Go(func() {
-		if err := p.Serve(ctx, ln, f); err != nil {
+		if err := p.Serve(ctx, ln); err != nil {
 			t.Error(err)
 		}
 	})
@@ -150,7 +159,7 @@ func registers(t testing.TB, resp modbus.PDU) []uint16 {
 }
 
 func TestReadsComeFromTheLine(t *testing.T) {
-	p := open(t, modbus.Units{5: numbered()}, line115200, modbus.TCP, Options{})
+	p := open(t, modbus.Units{5: numbered()}, line115200, Options{}, DoorOptions{})
 	got := registers(t, p.client(t).ask(5, read(t, 3, 100, 3)))
 	if want := []uint16{100, 101, 102}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -158,7 +167,7 @@ func TestReadsComeFromTheLine(t *testing.T) {
 }
 
 func TestDeclinedAtOnce(t *testing.T) {
-	p := open(t, modbus.Units{5: numbered()}, line115200, modbus.TCP, Options{
+	p := open(t, modbus.Units{5: numbered()}, line115200, Options{}, DoorOptions{
 		Units: map[modbus.UnitID]modbus.UnitID{5: 5, 6: 6, 255: 5},
 	})
 	c := p.client(t)
@@ -189,7 +198,7 @@ func TestDeclinedAtOnce(t *testing.T) {
 }
 
 func TestUnitThatIsDownCostsNoTime(t *testing.T) {
-	p := open(t, modbus.Units{5: numbered()}, line115200, modbus.TCP, Options{})
+	p := open(t, modbus.Units{5: numbered()}, line115200, Options{}, DoorOptions{})
 	c, req := p.client(t), read(t, 3, 0, 1)
 	missing := modbus.GatewayTarget.Answer(req)
 	for range 3 {
@@ -215,7 +224,7 @@ func TestLineThatIsNotConnected(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	running.Go(func() { line.Run(ctx) })
-	p := open(t, modbus.Units{}, line115200, modbus.TCP, Options{Line: line})
+	p := open(t, modbus.Units{}, line115200, Options{Line: line}, DoorOptions{})
 	c, req := p.client(t), read(t, 3, 0, 1)
 	if got := c.ask(1, req); !slices.Equal(got, modbus.GatewayPath.Answer(req)) {
 		t.Errorf("got % X", []byte(got))
@@ -242,7 +251,7 @@ func (l *slow) Do(ctx context.Context, _ bus.Class, _ modbus.UnitID, req modbus.
 
 func TestRequestsBeyondTheQueueAreDeclined(t *testing.T) {
 	line := &slow{asked: make(chan modbus.PDU, 100), let: make(chan struct{})}
-	p := open(t, modbus.Units{}, line115200, modbus.TCP, Options{Line: line})
+	p := open(t, modbus.Units{}, line115200, Options{Line: line}, DoorOptions{})
 	c := p.client(t)
 	for i := range uint16(10) {
 		c.send(i, 1, read(t, 3, i, 1))
@@ -272,7 +281,7 @@ func TestRequestsBeyondTheQueueAreDeclined(t *testing.T) {
 
 func TestSameReadsShareAnExchange(t *testing.T) {
 	line := &slow{asked: make(chan modbus.PDU, 100), let: make(chan struct{})}
-	p := open(t, modbus.Units{}, line115200, modbus.TCP, Options{Line: line})
+	p := open(t, modbus.Units{}, line115200, Options{Line: line}, DoorOptions{})
 	a, b := p.client(t), p.client(t)
 	for i := range uint16(4) {
 		a.send(i, 1, read(t, 3, 7, 1))
@@ -295,8 +304,8 @@ func TestSameReadsShareAnExchange(t *testing.T) {
 func TestFreshAnswersNeedNoExchange(t *testing.T) {
 	unit := numbered()
 	memory := listen.NewMemory(time.Minute, nil)
-	p := open(t, modbus.Units{5: unit}, line115200, modbus.TCP, Options{
-		Memory: memory, Writes: []Write{{Unit: 5, First: 10, Last: 20}},
+	p := open(t, modbus.Units{5: unit}, line115200, Options{Memory: memory}, DoorOptions{
+		MaxAge: time.Minute, Writes: []Write{{Unit: 5, First: 10, Last: 20}},
 	})
 	if _, err := p.line.Do(t.Context(), bus.Poll, 5, read(t, 3, 0, 50)); err != nil {
 		t.Fatal(err)
@@ -324,17 +333,18 @@ func TestOnlyWhatIsOnTheListIsWritten(t *testing.T) {
 	unit := numbered()
 	var mu sync.Mutex
 	var events []Event
-	p := open(t, modbus.Units{5: unit}, line115200, modbus.TCP, Options{
+	p := open(t, modbus.Units{5: unit}, line115200, Options{
+		Audit: func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, e)
+		},
+	}, DoorOptions{
 		Writes: []Write{
 			{Unit: 5, First: 10, Last: 20},
 			{Unit: 5, Functions: []modbus.FunctionCode{modbus.FuncMaskRegister}, First: 30, Last: 30},
 			{Unit: 5, First: 100, Last: 110, Roles: []string{"operator"}},
 			{Unit: 5, First: 120, Last: 130, Roles: []string{""}}, // nobody has it
-		},
-		Audit: func(e Event) {
-			mu.Lock()
-			defer mu.Unlock()
-			events = append(events, e)
 		},
 	})
 	c := p.client(t)
@@ -399,7 +409,8 @@ func TestOnlyWhatIsOnTheListIsWritten(t *testing.T) {
 
 func TestRefusalsAreToldOnceAMinute(t *testing.T) {
 	var told []Event
-	c := &client{g: New(Options{Line: &slow{}, Audit: func(e Event) { told = append(told, e) }}), addr: "here"}
+	g := New(Options{Line: &slow{}, Audit: func(e Event) { told = append(told, e) }})
+	c := &client{door: g.Door(DoorOptions{}), addr: "here"}
 	for range 1000 {
 		c.refusals.refused(c, 1, modbus.WriteRegister(1, 2))
 	}
@@ -410,7 +421,7 @@ func TestRefusalsAreToldOnceAMinute(t *testing.T) {
 }
 
 func TestRTUOverTCP(t *testing.T) {
-	p := open(t, modbus.Units{5: numbered()}, line115200, modbus.RTUOverTCP, Options{})
+	p := open(t, modbus.Units{5: numbered()}, line115200, Options{}, DoorOptions{Framing: modbus.RTUOverTCP})
 	client := modbus.NewClient(p.dial(t), modbus.RTUOverTCP, modbus.LineTiming{})
 	for range 3 {
 		a, err := client.Do(t.Context(), 5, read(t, 3, 200, 2), time.Second)
@@ -436,7 +447,7 @@ func TestBeforeALineThatIsOnlyListenedTo(t *testing.T) {
 	running.Go(func() { l.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	p := open(t, modbus.Units{}, line115200, modbus.TCP, Options{Line: l, Writes: []Write{{Unit: 1, Last: 9}}})
+	p := open(t, modbus.Units{}, line115200, Options{Line: l}, DoorOptions{Writes: []Write{{Unit: 1, Last: 9}}})
 	c, req := p.client(t), read(t, 3, 0, 1)
 	if got := c.ask(1, req); !slices.Equal(got, modbus.GatewayTarget.Answer(req)) {
 		t.Errorf("got % X", []byte(got))
@@ -449,7 +460,7 @@ func TestBeforeALineThatIsOnlyListenedTo(t *testing.T) {
 // BenchmarkRead is what a read of 10 registers takes through the gateway, beside
 // the same asked of the line itself. The line takes no time.
 func BenchmarkRead(b *testing.B) {
-	p := open(b, modbus.Units{5: numbered()}, modbus.LineTiming{}, modbus.TCP, Options{})
+	p := open(b, modbus.Units{5: numbered()}, modbus.LineTiming{}, Options{}, DoorOptions{})
 	req := read(b, 3, 0, 10)
 	c := p.client(b)
 	c.ask(5, req)                         // the line listens for a while before its first request
@@ -465,4 +476,43 @@ func BenchmarkRead(b *testing.B) {
 			}
 		}
 	})
+}
+
+// What is written through one door none other answers as it was.
+func TestDoorsShareAMemory(t *testing.T) {
+	p := open(t, modbus.Units{1: numbered()}, line115200, Options{Memory: listen.NewMemory(time.Hour, nil)},
+		DoorOptions{MaxAge: time.Hour, Writes: []Write{{Unit: 1, Last: 9}}})
+	l := newPipes()
+	other := p.gateway.Door(DoorOptions{Framing: modbus.TCP, MaxAge: time.Hour})
+	never := p.gateway.Door(DoorOptions{Framing: modbus.TCP})
+	k := newPipes()
+	ctx, cancel := context.WithCancel(t.Context())
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer cancel()
+	serving.Go(func() { other.Serve(ctx, l) })
+	serving.Go(func() { never.Serve(ctx, k) })
+	a, b, c := p.client(t), tcpClient{l.dial(), t}, tcpClient{k.dial(), t}
+	req := read(t, 3, 5, 1)
+	for _, want := range []uint16{5, 1005} {
+		a.ask(1, modbus.WriteRegister(5, want))
+		for range 2 {
+			if got := registers(t, b.ask(1, req)); got[0] != want {
+				t.Errorf("got %d, %d was written through the other door", got[0], want)
+			}
+			registers(t, c.ask(1, req))
+		}
+		if got := b.ask(1, modbus.WriteRegister(5, 7)); !slices.Equal(got, modbus.PDU{0x86, 1}) {
+			t.Errorf("what only one door allows was done by the other: % X", []byte(got))
+		}
+	}
+	if s := other.Stats(); s.Requests != 6 || s.Remembered != 2 || s.Exchanges != 2 || s.Refused != 2 {
+		t.Errorf("a door that answers from memory: %+v", s)
+	}
+	if s := never.Stats(); s.Remembered != 0 || s.Exchanges != 4 {
+		t.Errorf("a door that doesn't: %+v", s)
+	}
+	if s := p.Stats(); s.Writes != 2 || s.Requests != 2 {
+		t.Errorf("the door of the writes: %+v", s)
+	}
 }

@@ -30,7 +30,7 @@ func mbpoll(t *testing.T, p place, args ...string) (out string, err error) {
 }
 
 func TestMbpollIsAClient(t *testing.T) {
-	p := open(t, modbus.Units{5: numbered()}, line115200, modbus.TCP, Options{Writes: []Write{{Unit: 5, First: 10, Last: 10}}})
+	p := open(t, modbus.Units{5: numbered()}, line115200, Options{}, DoorOptions{Writes: []Write{{Unit: 5, First: 10, Last: 10}}})
 	for _, tt := range []struct {
 		args []string
 		want string // in what it prints

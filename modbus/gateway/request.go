@@ -13,12 +13,12 @@ import (
 // request deals with one request. It returns the answer, or nil when answer will
 // be called with it later.
 func (c *client) request(ctx context.Context, id modbus.UnitID, req modbus.PDU, answer func(modbus.PDU)) modbus.PDU {
-	g := c.g
-	g.count(c, func(s *Counters) { s.Requests++ })
-	unit, err := g.check(c, id, req)
-	if err == nil && !changes(req) && g.o.Memory != nil {
-		if a, ok := g.o.Memory.Answer(unit, req); ok {
-			g.count(c, func(s *Counters) { s.Remembered++ })
+	d := c.door
+	c.count(func(s *Counters) { s.Requests++ })
+	unit, err := d.check(c, id, req)
+	if err == nil && !changes(req) {
+		if a, ok := d.remembered(unit, req); ok {
+			c.count(func(s *Counters) { s.Remembered++ })
 			return a.PDU
 		}
 	}
@@ -46,7 +46,7 @@ func (c *client) request(ctx context.Context, id modbus.UnitID, req modbus.PDU, 
 // declined returns the answer to a request that failed.
 func (c *client) declined(req modbus.PDU, err error) modbus.PDU {
 	e := exception(err)
-	c.g.count(c, func(s *Counters) {
+	c.count(func(s *Counters) {
 		s.Declined++
 		if e == modbus.ServerDeviceBusy {
 			s.Busy++
@@ -71,20 +71,29 @@ func exception(err error) modbus.Exception {
 	return modbus.ServerDeviceFailure
 }
 
+// remembered answers a read from memory, if that is young enough.
+func (d *Door) remembered(unit modbus.UnitID, req modbus.PDU) (a modbus.Answer, ok bool) {
+	if d.g.o.Memory == nil {
+		return a, false
+	}
+	a, ok = d.g.o.Memory.Answer(unit, req)
+	return a, ok && time.Since(a.Sent) <= d.o.MaxAge
+}
+
 // check returns the unit on the line that a request is for, or the exception to
 // decline it with.
-func (g *Gateway) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.UnitID, error) {
-	unit, known := g.unit(id)
+func (d *Door) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.UnitID, error) {
+	unit, known := d.unit(id)
 	if !known {
 		return 0, modbus.GatewayPath
 	}
-	r, err := g.o.Dialects[unit].ParseRequest(req)
+	r, err := d.g.o.Dialects[unit].ParseRequest(req)
 	switch {
 	case !c.mayRead():
 		return 0, modbus.IllegalFunction
 	case err != nil:
 		return 0, err
-	case changes(req) && !g.allows(c, unit, r):
+	case changes(req) && !d.allows(c, unit, r):
 		c.refusals.refused(c, unit, req)
 		return 0, modbus.IllegalFunction
 	}
@@ -92,12 +101,12 @@ func (g *Gateway) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.Uni
 }
 
 // unit returns the unit on the line that clients mean by an id.
-func (g *Gateway) unit(id modbus.UnitID) (unit modbus.UnitID, known bool) {
+func (d *Door) unit(id modbus.UnitID) (unit modbus.UnitID, known bool) {
 	const last = 247
-	if g.o.Units == nil {
+	if d.o.Units == nil {
 		return id, id != modbus.Broadcast && id <= last
 	}
-	unit, known = g.o.Units[id]
+	unit, known = d.o.Units[id]
 	return unit, known && unit != modbus.Broadcast && unit <= last
 }
 
@@ -114,21 +123,21 @@ func (c *client) ask(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (m
 	if changes(req) {
 		return c.write(ctx, unit, req)
 	}
-	return c.g.calls.do(ctx, question{unit, string(req)}, func() (modbus.PDU, error) {
+	return c.door.g.calls.do(ctx, question{unit, string(req)}, func() (modbus.PDU, error) {
 		return c.exchange(ctx, bus.Poll, unit, req)
 	})
 }
 
 // exchange sends a request to the line in the client's turn.
 func (c *client) exchange(ctx context.Context, class bus.Class, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
-	t := &c.g.turns
+	t := &c.door.g.turns
 	if err := t.take(ctx, c, req); err != nil {
 		return nil, err
 	}
 	asked := time.Now()
-	a, err := c.g.o.Line.Do(ctx, class, unit, req)
+	a, err := c.door.g.o.Line.Do(ctx, class, unit, req)
 	t.pass(c, asked, req, a)
-	c.g.count(c, func(s *Counters) { s.Exchanges++ })
+	c.count(func(s *Counters) { s.Exchanges++ })
 	return a.PDU, err
 }
 
@@ -136,11 +145,11 @@ func (c *client) exchange(ctx context.Context, class bus.Class, unit modbus.Unit
 // even if it failed: the unit may have obeyed.
 func (c *client) write(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
 	resp, err := c.exchange(ctx, bus.Operator, unit, req)
-	if c.g.o.Memory != nil {
-		c.g.o.Memory.Forget(unit)
+	if m := c.door.g.o.Memory; m != nil {
+		m.Forget(unit)
 	}
-	c.g.count(c, func(s *Counters) { s.Writes++ })
-	c.g.o.Audit(c.event(unit, req, err))
+	c.count(func(s *Counters) { s.Writes++ })
+	c.door.g.o.Audit(c.event(unit, req, err))
 	return resp, err
 }
 
@@ -160,8 +169,8 @@ type Write struct {
 var usualWrites = []modbus.FunctionCode{modbus.FuncWriteCoil, modbus.FuncWriteRegister, modbus.FuncWriteCoils, modbus.FuncWriteRegisters}
 
 // allows reports whether a write is on the list.
-func (g *Gateway) allows(c *client, unit modbus.UnitID, r modbus.Request) bool {
-	return slices.ContainsFunc(g.o.Writes, func(w Write) bool {
+func (d *Door) allows(c *client, unit modbus.UnitID, r modbus.Request) bool {
+	return slices.ContainsFunc(d.o.Writes, func(w Write) bool {
 		return w.Unit == unit && w.covers(r) && (w.Roles == nil || c.role != "" && slices.Contains(w.Roles, c.role))
 	})
 }

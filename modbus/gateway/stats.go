@@ -18,7 +18,7 @@ type Counters struct {
 	Malformed  uint64 // bytes that are no request, after which a client is disconnected
 }
 
-// Stats is what a gateway has done so far.
+// Stats is what a door has let through so far.
 type Stats struct {
 	Counters
 	Connections uint64        // accepted
@@ -35,11 +35,11 @@ type ClientStats struct {
 }
 
 // Stats returns a snapshot.
-func (g *Gateway) Stats() Stats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	s := g.stats
-	for c := range g.clients {
+func (d *Door) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.stats
+	for c := range d.clients {
 		v := c.stats
 		v.Addr, v.Role = c.addr, c.role
 		s.Clients = append(s.Clients, v)
@@ -50,37 +50,37 @@ func (g *Gateway) Stats() Stats {
 	return s
 }
 
-// count changes the counters of a client and of the gateway alike.
-func (g *Gateway) count(c *client, change func(*Counters)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// count changes the counters of a client and of its door alike.
+func (c *client) count(change func(*Counters)) {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
 	change(&c.stats.Counters)
-	change(&g.stats.Counters)
+	change(&c.door.stats.Counters)
 }
 
 // requests returns how many requests of the client came so far.
 func (c *client) requests() uint64 {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
 	return c.stats.Requests
 }
 
 // enter lets a client in, unless there are too many.
-func (g *Gateway) enter(c *client) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.clients) >= g.o.MaxClients {
-		g.stats.TurnedAway++
+func (d *Door) enter(c *client) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.clients) >= d.o.MaxClients {
+		d.stats.TurnedAway++
 		return false
 	}
-	g.stats.Connections++
+	d.stats.Connections++
 	c.stats.Since = time.Now()
-	g.clients[c] = struct{}{}
+	d.clients[c] = struct{}{}
 	return true
 }
 
-func (g *Gateway) leave(c *client) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.clients, c)
+func (d *Door) leave(c *client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.clients, c)
 }

@@ -77,9 +77,7 @@ func TestRolesDecideOverTLS(t *testing.T) {
 	a := newAuthority(t)
 	var mu sync.Mutex
 	var roles []string // that wrote
-	p := open(t, modbus.Units{5: numbered()}, line115200, modbus.TCP, Options{
-		Readers: []string{"viewer", "operator"},
-		Writes:  []Write{{Unit: 5, First: 0, Last: 9, Roles: []string{"operator"}}},
+	p := open(t, modbus.Units{5: numbered()}, line115200, Options{
 		Audit: func(e Event) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -87,6 +85,9 @@ func TestRolesDecideOverTLS(t *testing.T) {
 				roles = append(roles, e.Role)
 			}
 		},
+	}, DoorOptions{
+		Readers: []string{"viewer", "operator"},
+		Writes:  []Write{{Unit: 5, First: 0, Last: 9, Roles: []string{"operator"}}},
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -98,7 +99,7 @@ func TestRolesDecideOverTLS(t *testing.T) {
 	defer serving.Wait()
 	defer cancel()
 	serving.Go(func() {
-		if err := p.Serve(ctx, tls.NewListener(ln, modbus.ServerTLS(server, a.pool)), modbus.TCP); err != nil {
+		if err := p.Serve(ctx, tls.NewListener(ln, modbus.ServerTLS(server, a.pool))); err != nil {
 			t.Error(err)
 		}
 	})
