@@ -19,8 +19,9 @@ var crcTable = func() (t [256]uint16) {
 	return t
 }()
 
-// crc returns the checksum of an RTU frame.
-func crc(b []byte) uint16 {
+// CRC returns the checksum of an RTU frame, which follows it low byte first.
+// Serial, section 6.2.2.
+func CRC(b []byte) uint16 {
 	r := uint16(0xFFFF)
 	for _, c := range b {
 		r = r>>8 ^ crcTable[byte(r)^c]
@@ -41,11 +42,11 @@ const (
 func appendRTU(dst []byte, unit UnitID, p PDU) []byte {
 	start := len(dst)
 	dst = append(append(dst, byte(unit)), p...)
-	return binary.LittleEndian.AppendUint16(dst, crc(dst[start:]))
+	return binary.LittleEndian.AppendUint16(dst, CRC(dst[start:]))
 }
 
 // intact reports whether adu ends with its own checksum.
 func intact(adu []byte) bool {
 	n := len(adu) - 2
-	return len(adu) >= minRTU && crc(adu[:n]) == binary.LittleEndian.Uint16(adu[n:])
+	return len(adu) >= minRTU && CRC(adu[:n]) == binary.LittleEndian.Uint16(adu[n:])
 }

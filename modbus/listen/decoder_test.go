@@ -16,7 +16,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // seal returns the RTU frame of a PDU.
 func seal(unit modbus.UnitID, pdu ...byte) []byte {
 	b := append([]byte{byte(unit)}, pdu...)
-	return binary.LittleEndian.AppendUint16(b, crc(b))
+	return binary.LittleEndian.AppendUint16(b, modbus.CRC(b))
 }
 
 func read(t testing.TB, fc modbus.FunctionCode, addr uint16, quantity int) modbus.PDU {

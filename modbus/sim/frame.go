@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 
@@ -13,7 +14,7 @@ func frame(f modbus.Framing, unit modbus.UnitID, p modbus.PDU) []byte {
 	if f == modbus.ASCII || f == modbus.ASCIIOverTCP {
 		return frameASCII(content)
 	}
-	return appendCRC(content)
+	return binary.LittleEndian.AppendUint16(content, modbus.CRC(content))
 }
 
 // frameASCII spells content with its checksum. MODBUS over Serial Line V1.02,
@@ -24,18 +25,4 @@ func frameASCII(content []byte) []byte {
 		sum += b
 	}
 	return []byte(":" + strings.ToUpper(hex.EncodeToString(append(content, -sum))) + "\r\n")
-}
-
-// appendCRC appends the checksum of an RTU frame, low byte first. MODBUS over
-// Serial Line V1.02, section 6.2.2.
-func appendCRC(frame []byte) []byte {
-	crc := uint16(0xFFFF)
-	for _, b := range frame {
-		crc ^= uint16(b)
-		for range 8 {
-			low := crc & 1
-			crc = crc>>1 ^ low*0xA001
-		}
-	}
-	return append(frame, byte(crc), byte(crc>>8))
 }
