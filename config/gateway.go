@@ -11,12 +11,10 @@ import (
 
 // Gateway lets local clients share a line.
 type Gateway struct {
-	Line    string // name of the line or endpoint
-	Listen  string // host:port
-	Framing modbus.Framing
-	MaxAge  time.Duration   // for which an answer is given from memory; 0: never
-	TLS     *TLS            // nil: in the clear
-	Options gateway.Options // all but line, memory, audit and log
+	Line   string // name of the line or endpoint
+	Listen string // host:port
+	TLS    *TLS   // nil: in the clear
+	Door   gateway.DoorOptions
 }
 
 func (r *reader) gateways(root *table, ls []Line, us []*unit) (gs []Gateway) {
@@ -39,29 +37,29 @@ func (r *reader) gateway(t *table, ls []Line, us []*unit) Gateway {
 		}
 		return g
 	}
-	g.Framing = streams[t.choice("framing", "tcp", "tcp", "rtu-over-tcp", "ascii-over-tcp")]
-	g.TLS = r.tls(t, g.Framing)
-	g.MaxAge = t.duration("max_age", time.Second, 0, time.Hour)
-	g.Options = gateway.Options{
+	framing := streams[t.choice("framing", "tcp", "tcp", "rtu-over-tcp", "ascii-over-tcp")]
+	g.TLS = r.tls(t, framing)
+	g.Door = gateway.DoorOptions{
+		Framing:    framing,
 		Units:      map[modbus.UnitID]modbus.UnitID{},
-		Dialects:   ls[i].Bus.Dialects,
+		MaxAge:     t.duration("max_age", time.Second, 0, time.Hour),
 		MaxClients: t.integer("max_clients", 8, 1, 64),
 		Idle:       t.duration("idle", 5*time.Minute, time.Second, 24*time.Hour),
 		Readers:    t.roles("readers", g.TLS),
 	}
 	on := slices.DeleteFunc(slices.Clone(us), func(u *unit) bool { return u.line != g.Line })
 	for _, u := range on {
-		g.Options.Units[u.id] = u.id
+		g.Door.Units[u.id] = u.id
 	}
 	if t.has("default_unit") {
 		id := modbus.UnitID(t.integer("default_unit", 1, 1, 247))
-		g.Options.Units[0], g.Options.Units[255] = id, id
+		g.Door.Units[0], g.Door.Units[255] = id, id
 	}
 	for _, wt := range t.subs("write") {
 		if ls[i].Listen > 0 {
 			t.fail("write", "can't be: line %q is only listened to", g.Line)
 		}
-		g.Options.Writes = append(g.Options.Writes, wt.write(on, g.TLS)...)
+		g.Door.Writes = append(g.Door.Writes, wt.write(on, g.TLS)...)
 	}
 	return g
 }

@@ -22,17 +22,17 @@ func TestGatewayKnowsUnitsAndWhatMayBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := c.Gateways[0]
-	if g.Line != "plc" || g.Framing != modbus.TCP || g.MaxAge != 5*time.Second || g.TLS != nil {
+	if g.Line != "plc" || g.Door.Framing != modbus.TCP || g.Door.MaxAge != 5*time.Second || g.TLS != nil {
 		t.Errorf("%+v", g)
 	}
-	if diff := cmp.Diff(map[modbus.UnitID]modbus.UnitID{0: 1, 1: 1, 255: 1}, g.Options.Units); diff != "" {
+	if diff := cmp.Diff(map[modbus.UnitID]modbus.UnitID{0: 1, 1: 1, 255: 1}, g.Door.Units); diff != "" {
 		t.Error(diff)
 	}
 	want := []gateway.Write{
 		{Unit: 1, Functions: []modbus.FunctionCode{6, 16}, First: 99, Last: 108},
 		{Unit: 1, Functions: []modbus.FunctionCode{5, 15}, First: 16, Last: 16},
 	}
-	if diff := cmp.Diff(want, g.Options.Writes); diff != "" {
+	if diff := cmp.Diff(want, g.Door.Writes); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -67,6 +67,14 @@ var parities = map[string]serial.Parity{
 	"mark": serial.MarkParity, "space": serial.SpaceParity,
 }
 
+// emptyBus has what the units of a line fill in.
+func (t *table) emptyBus() bus.Options {
+	return bus.Options{
+		Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{},
+		Avoid: map[modbus.UnitID][]bus.Range{}, Exclusive: map[modbus.UnitID][]bus.Range{},
+	}
+}
+
 func (r *reader) line(t *table) Line {
 	name := t.needText("name", "units say by it which line they are on")
 	t.name = "line " + strconv.Quote(name)
@@ -78,7 +86,7 @@ func (r *reader) line(t *table) Line {
 		StopBits: t.integer("stop_bits", 1, 1, 2),
 	}
 	c.RS485 = t.rs485()
-	l := Line{Name: name, Serial: &c, Bus: bus.Options{Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}, Exclusive: map[modbus.UnitID][]bus.Range{}}}
+	l := Line{Name: name, Serial: &c, Bus: t.emptyBus()}
 	switch t.choice("framing", "rtu", "rtu", "ascii", "text") {
 	case "ascii":
 		l.Bus.Framing = modbus.ASCII
@@ -122,7 +130,7 @@ func (r *reader) endpoint(t *table) Line {
 	if l.Address != "" {
 		t.checkAddress("address", l.Address)
 	}
-	l.Bus = bus.Options{Framing: modbus.TCP, Timeout: t.timeout(), Gap: map[modbus.UnitID]time.Duration{}, Dialects: map[modbus.UnitID]modbus.Dialect{}, Exclusive: map[modbus.UnitID][]bus.Range{}}
+	l.Bus = t.emptyBus()
 	l.Bus.Framing = streams[t.choice("framing", "tcp", "tcp", "rtu-over-tcp", "ascii-over-tcp")]
 	l.TLS = r.tls(t, l.Bus.Framing)
 	if l.TLS != nil && !t.has("server_name") {

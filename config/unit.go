@@ -123,7 +123,7 @@ func (r *reader) unit(t *table, ls []Line) *unit {
 	u.cost.Avoid = t.ranges("avoid", u)
 	u.cost.Exclusive = t.ranges("exclusive", u)
 	if i >= 0 {
-		ls[i].Bus.Exclusive[u.id] = u.cost.Exclusive
+		ls[i].Bus.Avoid[u.id], ls[i].Bus.Exclusive[u.id] = u.cost.Avoid, u.cost.Exclusive
 		u.overheard = ls[i].Listen > 0
 	}
 	for _, row := range rows {

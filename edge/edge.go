@@ -143,9 +143,7 @@ func (d *Daemon) connect() error {
 			return err
 		}
 	}
-	for i := range d.opts.Config.Gateways {
-		d.connectGateway(&d.opts.Config.Gateways[i])
-	}
+	d.connectGateways()
 	if d.opts.Config.Uplink == nil {
 		return nil
 	}

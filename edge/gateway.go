@@ -16,23 +16,47 @@ import (
 // listenAgain is the pause before an address in use is tried once more.
 const listenAgain = 30 * time.Second
 
-// door is a gateway with its configuration.
+// door is a door to a line, with its configuration.
 type door struct {
-	*gateway.Gateway
+	*gateway.Door
 	config *config.Gateway
 	fault  fault // why it can't listen
 }
 
-// connectGateway opens a door to a line.
-func (d *Daemon) connectGateway(c *config.Gateway) {
-	l := d.line(c.Line)
-	o := c.Options
-	o.Line, o.Log = l.carrier, d.log.With("gateway", c.Listen)
-	if c.MaxAge > 0 && l.turnaround != nil { // an overheard line remembers by itself
-		o.Memory = listen.NewMemory(c.MaxAge, o.Dialects)
+// connectGateways opens the doors to each line. Those to one line are of one
+// gateway, so that they share its time, and what one writes the others don't
+// remember otherwise.
+func (d *Daemon) connectGateways() {
+	gateways := map[string]*gateway.Gateway{}
+	for i := range d.opts.Config.Gateways {
+		c := &d.opts.Config.Gateways[i]
+		if gateways[c.Line] == nil {
+			gateways[c.Line] = d.newGateway(d.line(c.Line))
+		}
+		d.doors = append(d.doors, &door{Door: gateways[c.Line].Door(c.Door), config: c})
 	}
-	o.Audit = func(e gateway.Event) { d.note("gateway", auditText(e)) }
-	d.doors = append(d.doors, &door{Gateway: gateway.New(o), config: c})
+}
+
+func (d *Daemon) newGateway(l *line) *gateway.Gateway {
+	b := l.config.Bus
+	o := gateway.Options{
+		Line: l.carrier, Dialects: b.Dialects, Log: d.log,
+		Audit: func(e gateway.Event) { d.note("gateway", auditText(e)) },
+	}
+	if l.config.Listen > 0 {
+		return gateway.New(o) // it asks for nothing and remembers by itself
+	}
+	o.Avoid, o.Exclusive = b.Avoid, b.Exclusive
+	var longest time.Duration
+	for i := range d.opts.Config.Gateways {
+		if g := &d.opts.Config.Gateways[i]; g.Line == l.config.Name {
+			longest = max(longest, g.Door.MaxAge)
+		}
+	}
+	if longest > 0 {
+		o.Memory = listen.NewMemory(longest, b.Dialects)
+	}
+	return gateway.New(o)
 }
 
 // auditText says for the auditor what a client wrote, or wanted to.
@@ -60,7 +84,7 @@ func (d *Daemon) serve(ctx context.Context, g *door) error {
 		ln, err := d.listenAt(ctx, g.config)
 		g.fault.set(d.log, "gateway is missing at "+g.config.Listen, err)
 		if err == nil {
-			err = g.Serve(ctx, ln, g.config.Framing)
+			err = g.Serve(ctx, ln)
 		}
 		if err == nil {
 			continue
