@@ -140,22 +140,14 @@ func (l *Line) tell() {
 	l.news = make(chan struct{})
 }
 
-// restPause is how long a connection that could not be read stays alone.
-const restPause = time.Second
-
 // serve listens until the connection is lost or ctx ends.
 func (l *Line) serve(ctx context.Context, conn modbus.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	err := l.listen(ctx, conn)
 	l.hangUp()
-	if ctx.Err() != nil {
-		return
-	}
-	l.o.Log.Warn("line lost", "err", err)
-	select {
-	case <-ctx.Done():
-	case <-time.After(restPause):
+	if ctx.Err() == nil {
+		l.o.Log.Debug("line lost", "err", err)
 	}
 }
 

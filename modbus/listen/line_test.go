@@ -1,8 +1,10 @@
 package listen
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -254,6 +256,26 @@ func TestLineThatIsLostIsOpenedAgain(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			far.Close()
+		}
+	})
+}
+
+// A device server that has no connection left accepts another and closes it.
+func TestServerThatHangsUpAtOnceIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		dials := 0
+		l := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Dial: func(context.Context) (modbus.Conn, error) {
+			dials++
+			near, far := net.Pipe()
+			far.Close()
+			return near, nil
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		l.Run(ctx)
+		if lines := bytes.Count(log.Bytes(), []byte("\n")); dials > 200 || lines != 1 || l.Stats().Connected {
+			t.Errorf("in an hour: %d connections, %d log lines; connected: %v", dials, lines, l.Stats().Connected)
 		}
 	})
 }
