@@ -1,13 +1,19 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"skyhaul/modbus"
+	"skyhaul/modbus/bus"
 )
 
 // gone waits until the gateway ends a connection, and returns after how long.
@@ -124,4 +130,70 @@ func TestARequestWaitsForSoLongOnly(t *testing.T) {
 			t.Errorf("after %v", took)
 		}
 	})
+}
+
+// lazy is a line whose answers come when the client's patience has ended.
+type lazy struct{ sent, ended atomic.Int32 }
+
+func (l *lazy) Do(ctx context.Context, _ bus.Class, _ modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
+	l.sent.Add(1)
+	select {
+	case <-ctx.Done():
+		return modbus.Answer{}, ctx.Err()
+	case <-time.After(2 * patience):
+	}
+	l.ended.Add(1)
+	return modbus.Answer{PDU: req, Sent: time.Now()}, nil
+}
+
+// A write that was sent is not answered 06, which says that it may be sent again.
+func TestWriteThatWasSentIsNotGivenUp(t *testing.T) {
+	var line lazy
+	inBubble(t, modbus.Units{}, line115200, Options{Line: &line}, DoorOptions{Writes: []Write{{Unit: 1, Last: 9}}}, func(t *testing.T, p place, l *pipes) {
+		c, other := tcpClient{l.dial(), t}, tcpClient{l.dial(), t}
+		req := modbus.WriteRegister(5, 7)
+		c.send(1, 1, req)
+		synctest.Wait()
+		if got := other.ask(1, req); string(got) != "\x86\x06" || line.sent.Load() != 1 {
+			t.Errorf("a write whose turn didn't come: % X, %d were sent", []byte(got), line.sent.Load())
+		}
+		if _, _, got := c.receive(); !slices.Equal(got, req) {
+			t.Errorf("a write that was sent: % X", []byte(got))
+		}
+		c.send(2, 1, req)
+		synctest.Wait()
+		c.Close()
+		time.Sleep(time.Minute)
+		if s := p.Stats(); line.ended.Load() != 2 || s.Writes != 2 || s.Exchanges != 2 {
+			t.Errorf("a client that went: %d of 2 writes ended; %+v", line.ended.Load(), s)
+		}
+		other.Close()
+	})
+}
+
+func TestWriteOfUnknownOutcome(t *testing.T) {
+	for err, want := range map[error]modbus.Exception{
+		fmt.Errorf("%w: %w", bus.ErrNotConnected, modbus.ErrConn): modbus.GatewayTarget,
+		context.Canceled:    modbus.GatewayTarget,
+		modbus.ErrDamaged:   modbus.GatewayTarget,
+		modbus.ErrTimeout:   modbus.GatewayTarget,
+		bus.ErrNotConnected: modbus.GatewayPath, // not sent
+	} {
+		p := open(t, modbus.Units{}, line115200, Options{Line: failing{err, new(atomic.Int32)}}, DoorOptions{Writes: []Write{{Unit: 1, Last: 9}}})
+		req := modbus.WriteRegister(5, 7)
+		if got := p.client(t).ask(1, req); !slices.Equal(got, want.Answer(req)) {
+			t.Errorf("%v: % X, want %v", err, []byte(got), want)
+		}
+	}
+}
+
+// failing is a line on which nothing works.
+type failing struct {
+	err error
+	n   *atomic.Int32 // requests
+}
+
+func (l failing) Do(context.Context, bus.Class, modbus.UnitID, modbus.PDU) (modbus.Answer, error) {
+	l.n.Add(1)
+	return modbus.Answer{}, l.err
 }

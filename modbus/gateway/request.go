@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -20,6 +21,9 @@ func (c *client) request(ctx context.Context, id modbus.UnitID, req modbus.PDU, 
 		if a, ok := d.remembered(unit, req); ok {
 			c.count(func(s *Counters) { s.Remembered++ })
 			return a.PDU
+		}
+		if r, _ := d.g.o.Dialects[unit].ParseRequest(req); d.g.whole(unit, r) {
+			err = modbus.GatewayTarget
 		}
 	}
 	if err == nil {
@@ -61,7 +65,7 @@ func exception(err error) modbus.Exception {
 	switch {
 	case declined:
 		return e
-	case errors.Is(err, bus.ErrUnitDown), errors.Is(err, modbus.ErrTimeout), errors.Is(err, modbus.ErrDamaged):
+	case errors.Is(err, bus.ErrUnitDown), errors.Is(err, modbus.ErrTimeout), errors.Is(err, modbus.ErrDamaged), errors.Is(err, modbus.ErrConn):
 		return modbus.GatewayTarget
 	case errors.Is(err, bus.ErrNotConnected):
 		return modbus.GatewayPath
@@ -96,6 +100,8 @@ func (d *Door) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.UnitID
 	case changes(req) && !d.allows(c, unit, r):
 		c.refusals.refused(c, unit, req)
 		return 0, modbus.IllegalFunction
+	case d.g.spares(unit, r):
+		return 0, modbus.IllegalDataAddress
 	}
 	return unit, nil
 }
@@ -124,32 +130,40 @@ func (c *client) ask(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (m
 		return c.write(ctx, unit, req)
 	}
 	return c.door.g.calls.do(ctx, question{unit, string(req)}, func() (modbus.PDU, error) {
+		if err := c.door.g.turns.take(ctx, c, req); err != nil {
+			return nil, err
+		}
 		return c.exchange(ctx, bus.Poll, unit, req)
 	})
 }
 
-// exchange sends a request to the line in the client's turn.
+// exchange sends a request to the line in the client's turn, which is ended by it.
 func (c *client) exchange(ctx context.Context, class bus.Class, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
-	t := &c.door.g.turns
-	if err := t.take(ctx, c, req); err != nil {
-		return nil, err
-	}
 	asked := time.Now()
 	a, err := c.door.g.o.Line.Do(ctx, class, unit, req)
-	t.pass(c, asked, req, a)
+	c.door.g.turns.pass(c, asked, req, a)
 	c.count(func(s *Counters) { s.Exchanges++ })
 	return a.PDU, err
 }
 
-// write goes ahead of all reads. What was read before it says nothing any more,
-// even if it failed: the unit may have obeyed.
+// write goes ahead of all reads. From its turn on neither the client's patience
+// nor its going ends it: it may be on the wire, and what came of it is asked for.
+// What was read before it says nothing any more, even if it failed: the unit may
+// have obeyed.
 func (c *client) write(ctx context.Context, unit modbus.UnitID, req modbus.PDU) (modbus.PDU, error) {
-	resp, err := c.exchange(ctx, bus.Operator, unit, req)
-	if m := c.door.g.o.Memory; m != nil {
-		m.Forget(unit)
+	g := c.door.g
+	if err := g.turns.take(ctx, c, req); err != nil {
+		return nil, err
+	}
+	resp, err := c.exchange(context.WithoutCancel(ctx), bus.Operator, unit, req)
+	if gaveUp(err) { // the line, at its end
+		err = fmt.Errorf("%w: %v", modbus.ErrTimeout, err)
+	}
+	if g.o.Memory != nil {
+		g.o.Memory.Forget(unit)
 	}
 	c.count(func(s *Counters) { s.Writes++ })
-	c.door.g.o.Audit(c.event(unit, req, err))
+	g.o.Audit(c.event(unit, req, err))
 	return resp, err
 }
 
