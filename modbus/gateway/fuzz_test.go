@@ -39,30 +39,34 @@ func (s *script) Write(b []byte) (int, error) {
 type witness struct {
 	mu    sync.Mutex
 	asked []modbus.PDU
+	units []modbus.UnitID
 }
 
-func (w *witness) Do(_ context.Context, _ bus.Class, _ modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
+func (w *witness) Do(_ context.Context, _ bus.Class, unit modbus.UnitID, req modbus.PDU) (modbus.Answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked = append(w.asked, req)
+	w.asked, w.units = append(w.asked, req), append(w.units, unit)
 	return modbus.Answer{}, modbus.ErrTimeout
 }
 
-// Whatever a client sends, it writes nothing that is not on the list, and is
-// answered in whole frames, each to one of its requests.
+// Whatever a client sends, it writes nothing that is not on the list, reads no
+// range to avoid, and is answered in whole frames, each to one of its requests.
 func FuzzClient(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1, 0, 2, 0, 0, 0, 6, 1, 6, 0, 10, 0, 1})
 	f.Add([]byte{0, 1, 0, 0, 0, 6, 1, 6, 0, 9, 0, 1, 0, 2, 0, 0, 0, 6, 1, 5, 0, 10, 0, 1})
 	f.Add([]byte{0, 1, 0, 0, 0, 9, 1, 16, 0, 10, 0, 1, 2, 0, 1, 0, 3, 0, 0, 0, 8, 1, 22, 0, 10, 0, 0, 0, 0})
 	f.Add([]byte{0, 1, 0, 0, 0, 13, 1, 23, 0, 0, 0, 1, 0, 10, 0, 1, 2, 0, 1})
 	f.Add([]byte{0, 1, 0, 0, 0, 6, 1, 8, 0, 1, 0, 0})
+	f.Add([]byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 99, 0, 2, 0, 2, 0, 0, 0, 6, 2, 3, 0, 100, 0, 1})
 	f.Add([]byte{0, 1, 0, 0, 0, 2, 255, 7, 0, 1, 0, 1})
 	f.Fuzz(func(t *testing.T, said []byte) {
 		var w witness
-		d := New(Options{Line: &w}).Door(DoorOptions{Framing: modbus.TCP, Writes: []Write{{Unit: 1, First: 10, Last: 10}}})
+		avoid := bus.Range{Function: modbus.FuncReadHoldingRegisters, Addr: 100, Quantity: 1}
+		g := New(Options{Line: &w, Avoid: map[modbus.UnitID][]bus.Range{1: {avoid}}})
+		d := g.Door(DoorOptions{Framing: modbus.TCP, Writes: []Write{{Unit: 1, First: 10, Last: 10}}})
 		conn := &script{said: bytes.NewReader(said)}
 		d.serve(t.Context(), conn, slog.New(slog.DiscardHandler))
-		for _, req := range w.asked {
+		for i, req := range w.asked {
 			allowed := len(req) >= 5 && req[1] == 0 && req[2] == 10
 			switch req.Function() {
 			case modbus.FuncWriteCoil, modbus.FuncWriteRegister:
@@ -70,6 +74,9 @@ func FuzzClient(f *testing.F) {
 				allowed = allowed && req[3] == 0 && req[4] == 1
 			default:
 				allowed = !changes(req)
+			}
+			if req.Function() == modbus.FuncReadHoldingRegisters && len(req) == 5 && req[1] == 0 && req[2] <= 100 && int(req[2])+int(req[4]) > 100 {
+				allowed = w.units[i] != 1
 			}
 			if !allowed {
 				t.Errorf("% X went to the line", []byte(req))

@@ -16,13 +16,13 @@ import (
 func (c *client) request(ctx context.Context, id modbus.UnitID, req modbus.PDU, answer func(modbus.PDU)) modbus.PDU {
 	d := c.door
 	c.count(func(s *Counters) { s.Requests++ })
-	unit, err := d.check(c, id, req)
+	unit, r, err := d.check(c, id, req)
 	if err == nil && !changes(req) {
 		if a, ok := d.remembered(unit, req); ok {
 			c.count(func(s *Counters) { s.Remembered++ })
 			return a.PDU
 		}
-		if r, _ := d.g.o.Dialects[unit].ParseRequest(req); d.g.whole(unit, r) {
+		if d.g.whole(unit, r) {
 			err = modbus.GatewayTarget
 		}
 	}
@@ -84,26 +84,26 @@ func (d *Door) remembered(unit modbus.UnitID, req modbus.PDU) (a modbus.Answer, 
 	return a, ok && time.Since(a.Sent) <= d.o.MaxAge
 }
 
-// check returns the unit on the line that a request is for, or the exception to
-// decline it with.
-func (d *Door) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.UnitID, error) {
+// check returns the unit on the line that a request is for and what it says, or
+// the exception to decline it with.
+func (d *Door) check(c *client, id modbus.UnitID, req modbus.PDU) (modbus.UnitID, modbus.Request, error) {
 	unit, known := d.unit(id)
 	if !known {
-		return 0, modbus.GatewayPath
+		return 0, modbus.Request{}, modbus.GatewayPath
 	}
 	r, err := d.g.o.Dialects[unit].ParseRequest(req)
 	switch {
 	case !c.mayRead():
-		return 0, modbus.IllegalFunction
+		return 0, modbus.Request{}, modbus.IllegalFunction
 	case err != nil:
-		return 0, err
+		return 0, modbus.Request{}, err
 	case changes(req) && !d.allows(c, unit, r):
 		c.refusals.refused(c, unit, req)
-		return 0, modbus.IllegalFunction
+		return 0, modbus.Request{}, modbus.IllegalFunction
 	case d.g.spares(unit, r):
-		return 0, modbus.IllegalDataAddress
+		return 0, modbus.Request{}, modbus.IllegalDataAddress
 	}
-	return unit, nil
+	return unit, r, nil
 }
 
 // unit returns the unit on the line that clients mean by an id.
