@@ -95,6 +95,9 @@ func TestExclusiveRangeIsOneGroupsAndKnownToTheLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := load(t, unitWith("modicon", `exclusive = ["40001-40002"]`, "address = 40001\n[[unit.point]]\nid = 2\ntag = \"N2\"\naddress = 40002\n")); err != nil {
+		t.Errorf("the only group need not be named: %v", err)
+	}
 	if len(c.Lines[0].Bus.Exclusive[1]) != 1 {
 		t.Errorf("the line's are %v", c.Lines[0].Bus.Exclusive)
 	}
