@@ -155,8 +155,10 @@ func (h inTurn) Handle(unit modbus.UnitID, req modbus.PDU) (resp modbus.PDU, ok 
 type patient struct {
 	net.Conn
 	client *client
-	asked  time.Time
-	total  uint64 // requests up to then
+
+	mu    sync.Mutex // a context that ends sets a deadline beside the reader
+	asked time.Time  // guarded by mu
+	total uint64     // requests up to then; guarded by mu
 }
 
 // SetReadDeadline also wakes a read that would wait for ever.
@@ -168,6 +170,8 @@ func (p *patient) SetReadDeadline(t time.Time) error {
 }
 
 func (p *patient) end() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if n := p.client.requests(); n != p.total {
 		p.total, p.asked = n, time.Now()
 	}
