@@ -83,7 +83,7 @@ func (d *Daemon) certificate(c *config.TLS) (cert tls.Certificate, authorities *
 		return cert, nil, err
 	}
 	if cert, err = tls.X509KeyPair(certificate, key); err != nil {
-		return cert, nil, err
+		return cert, nil, fmt.Errorf("cert_file %s and key_file %s: %w", c.CertFile, c.KeyFile, err)
 	}
 	pem, err := d.secret("ca_file", c.CAFile)
 	if err != nil {
