@@ -77,16 +77,7 @@ func (t *table) instrument() *textline.Instrument {
 // their own.
 func (r *reader) mixed(root *table, ls []Line) {
 	for _, l := range ls {
-		if l.Text == nil {
-			continue
-		}
-		asked := 0
-		for _, in := range l.Text.Instruments {
-			if in.Request != nil {
-				asked++
-			}
-		}
-		if asked > 0 && asked < len(l.Text.Instruments) {
+		if l.Text != nil && l.Text.Mixed() {
 			r.probs.add("%s: line %q: some of its units have a request and others none: a late answer could not be told from what another sends on its own; give them lines of their own",
 				root.where("line"), l.Name)
 		}

@@ -97,13 +97,13 @@ func (g *door) status() status.Gateway {
 
 // against says what speaks against a unit being what its profile says.
 func (d *Daemon) against(u config.Unit) (why []string) {
-	if len(u.Checks) == 0 {
-		return nil
-	}
 	for _, sc := range d.scanners {
+		if len(u.Checks) == 0 || sc.group.Line != u.Line {
+			continue
+		}
 		for _, r := range sc.Latest() {
 			c, ok := u.Checks[r.Tag]
-			if !ok || r.Unit != u.ID || sc.group.Line != u.Line || r.Stamp.Boot == 0 || r.Quality != 0 {
+			if !ok || r.Unit != u.ID || r.Stamp.Boot == 0 || r.Quality != 0 {
 				continue
 			}
 			if v := r.Value(r.Raw); !c.Holds(v) {

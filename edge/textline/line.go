@@ -49,7 +49,7 @@ func Dial(o Options) func(context.Context) (modbus.Conn, error) {
 	}
 	deaf := new(atomic.Bool)
 	return func(ctx context.Context) (modbus.Conn, error) {
-		if o.mixed() {
+		if o.Mixed() {
 			return nil, errMixed
 		}
 		port, err := o.Dial(ctx)
@@ -72,7 +72,9 @@ func Dial(o Options) func(context.Context) (modbus.Conn, error) {
 
 var errMixed = errors.New("instruments that are asked and such that send on their own share a line")
 
-func (o *Options) mixed() bool {
+// Mixed reports whether some of the instruments are asked and others are not:
+// such a line is never opened.
+func (o *Options) Mixed() bool {
 	asked := 0
 	for _, in := range o.Instruments {
 		if in.Request != nil {
